@@ -1,0 +1,117 @@
+"""The embedded stack for programs: `with running_stack() as stack: ... stack.env ...`"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.broker import Broker
+from devstack.cache import Progress
+from devstack.database import DATABASE, SUPERUSER, Postgres
+from devstack.errors import DevstackError
+from devstack.fetch import fetch
+
+__all__ = ["DevstackError", "Stack", "own_servers", "running_stack"]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A Kafka and a TimescaleDB that answer; `db_user` is a superuser.
+
+    `kafka` and `postgres` are handles (`pid`, `stop()`, `start()`, `kill()`,
+    `wait_until_ready()`), `None` for one's own servers, which are never started or stopped.
+    """
+
+    kafka_bootstrap_servers: str
+    db_host: str
+    db_port: int
+    db_name: str
+    db_user: str
+    db_password: str
+    kafka: Broker | None = None
+    postgres: Postgres | None = None
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that point the product at this stack."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
+            "DB_HOST": self.db_host,
+            "DB_PORT": str(self.db_port),
+            "DB_NAME": self.db_name,
+            "DB_USER": self.db_user,
+            "DB_PASSWORD": self.db_password,
+        }
+
+
+def own_servers(environ: Mapping[str, str]) -> Stack | None:
+    """The servers that the environment names, or `None` when it names none."""
+    kafka, host = environ.get("KAFKA_BOOTSTRAP_SERVERS"), environ.get("DB_HOST")
+    if not kafka and not host:
+        return None
+    if not kafka or not host:
+        raise DevstackError(
+            "to use your own servers set both KAFKA_BOOTSTRAP_SERVERS and DB_HOST; "
+            "for the embedded stack set neither"
+        )
+    return Stack(
+        kafka_bootstrap_servers=kafka,
+        db_host=host,
+        db_port=int(environ.get("DB_PORT") or 5432),
+        db_name=environ.get("DB_NAME") or DATABASE,
+        db_user=environ.get("DB_USER") or SUPERUSER,
+        db_password=environ.get("DB_PASSWORD") or "",
+    )
+
+
+def to_stderr(line: str) -> None:
+    """The usual place for progress lines."""
+    print(f"devstack: {line}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def running_stack(
+    cache_dir: Path | None = None,
+    progress: Progress = to_stderr,
+    *,
+    fsync: bool = True,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Stack]:
+    """Yield a running stack, and end it with the block or with this process, whichever is first.
+
+    With KAFKA_BOOTSTRAP_SERVERS and DB_HOST in `environ` (default: the process's own) it yields
+    those servers and starts nothing. Raises DevstackError with a message for people.
+    """
+    own = own_servers(os.environ if environ is None else environ)
+    if own is not None:
+        yield own
+        return
+    parts = fetch(cache_dir, progress)
+    directory = Path(tempfile.mkdtemp(prefix="stacklens-devstack-"))
+    directory.chmod(0o711)  # the database's user passes through; what is inside is its own
+    with contextlib.ExitStack() as closing:
+        closing.callback(shutil.rmtree, directory, ignore_errors=True)
+        kafka = Broker(parts.kafka, directory / "kafka")
+        closing.callback(kafka.close)
+        kafka.start()  # the slower of the two: it starts while the database's files are copied
+        postgres = Postgres(parts.postgres, directory / "postgres", fsync=fsync)
+        closing.callback(postgres.close)
+        postgres.start()
+        postgres.wait_until_ready()
+        kafka.wait_until_ready()
+        yield Stack(
+            kafka_bootstrap_servers=kafka.bootstrap_servers,
+            db_host="127.0.0.1",
+            db_port=postgres.port,
+            db_name=postgres.database,
+            db_user=postgres.user,
+            db_password=postgres.password,
+            kafka=kafka,
+            postgres=postgres,
+        )

@@ -1,0 +1,190 @@
+"""The product's Kafka topics: which they are, creating them, looking at them.
+
+kafka-python's admin client is used because it shows a topic's id, which tells a topic from its
+namesake created anew. No call here makes the broker create a topic on its own.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
+
+from analytics_service.config import Settings
+
+DAY_MS = 86_400_000
+DEAD_LETTER_MAX_BYTES = 2 * 1024 * 1024  # the largest input message with its headers still fits
+CONNECT_TIMEOUT_MS = 10_000
+_NO_ID = uuid.UUID(int=0)
+
+
+class TopicError(Exception):
+    """Something about the topics that an operator has to mend; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as the product wants it."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    configs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as the broker has it. `topic_id` is None on brokers older than 2.8."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    topic_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicOutcome:
+    """What became of one topic: `created`, `exists`, or `differs` (and left as it is)."""
+
+    name: str
+    outcome: str
+    detail: str
+    partitions: int
+
+
+def wanted_topics(settings: Settings) -> tuple[TopicSpec, ...]:
+    """The topics the settings ask for: input, alerts, dead letters."""
+    replicas = settings.kafka_replication_factor
+    week = {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
+    letters = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(30 * DAY_MS),
+        "max.message.bytes": str(DEAD_LETTER_MAX_BYTES),
+    }
+    return (
+        TopicSpec(settings.kafka_input_topic, settings.kafka_topic_partitions, replicas, week),
+        TopicSpec(settings.kafka_output_topic, settings.kafka_alert_partitions, replicas, week),
+        TopicSpec(settings.kafka_dlq_topic, settings.kafka_dlq_partitions, replicas, letters),
+    )
+
+
+@contextmanager
+def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
+    """An admin client, closed at the end. Raises TopicError when no broker answers within 10 s."""
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
+            client_id="stacklens-admin",
+            bootstrap_timeout_ms=CONNECT_TIMEOUT_MS,
+        )
+    except (KafkaTimeoutError, KafkaConnectionError) as error:
+        servers = settings.kafka_bootstrap_servers
+        raise TopicError(
+            f"no Kafka broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS)"
+        ) from error
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, TopicState]:
+    """Those of the named topics that exist, by name."""
+    return {
+        str(topic["name"]): _state(topic)
+        for topic in admin.describe_topics(names)
+        if topic["error_code"] == 0
+    }
+
+
+def create_topics(settings: Settings) -> list[TopicOutcome]:
+    """Create the topics that are missing; those that exist are compared and never changed.
+
+    Safe to run by several processes at once. Raises TopicError when the broker refuses one.
+    """
+    with open_admin(settings) as admin:
+        specs = wanted_topics(settings)
+        present = describe(admin, [spec.name for spec in specs])
+        missing = [spec for spec in specs if spec.name not in present]
+        created = _create(admin, missing) if missing else set()
+        if missing:
+            admin.wait_for_topics([spec.name for spec in missing])
+            present = describe(admin, [spec.name for spec in specs])
+        return [_outcome(spec, present[spec.name], spec.name in created) for spec in specs]
+
+
+def list_topics(settings: Settings) -> list[tuple[TopicSpec, TopicState | None]]:
+    """Each wanted topic beside what the broker has of it (None: missing)."""
+    with open_admin(settings) as admin:
+        specs = wanted_topics(settings)
+        present = describe(admin, [spec.name for spec in specs])
+        return [(spec, present.get(spec.name)) for spec in specs]
+
+
+def topic_id(settings: Settings, topic: str, admin: KafkaAdminClient | None = None) -> str | None:
+    """Id of the topic's present incarnation; None without the topic (or from an old broker)."""
+    if admin is None:
+        with open_admin(settings) as own:
+            return topic_id(settings, topic, own)
+    state = describe(admin, [topic]).get(topic)
+    return None if state is None else state.topic_id
+
+
+def max_message_bytes(admin: KafkaAdminClient, topic: str) -> int:
+    """Largest record batch the topic takes, in bytes."""
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+    answer = admin.describe_configs([resource], config_filter="all")
+    return int(answer["topic"][topic]["max.message.bytes"]["value"])
+
+
+def differences(spec: TopicSpec, state: TopicState) -> list[str]:
+    """In words, where a topic is not as wanted; more partitions than wanted are fine."""
+    found = []
+    if state.partitions < spec.partitions:
+        found.append(f"{state.partitions} partitions, {spec.partitions} wanted")
+    if state.replication_factor < spec.replication_factor:
+        found.append(f"{state.replication_factor} replicas, {spec.replication_factor} wanted")
+    return found
+
+
+def _create(admin: KafkaAdminClient, specs: list[TopicSpec]) -> set[str]:
+    request = {
+        spec.name: {
+            "num_partitions": spec.partitions,
+            "replication_factor": spec.replication_factor,
+            "configs": dict(spec.configs),
+        }
+        for spec in specs
+    }
+    created: set[str] = set()
+    refused: list[str] = []
+    for answer in admin.create_topics(request, raise_errors=False)["topics"]:
+        code = answer["error_code"]
+        if code == 0:
+            created.add(answer["name"])
+        elif code != TopicAlreadyExistsError.errno:  # that one: another process was faster
+            why = answer.get("error_message") or for_code(code).__name__
+            refused.append(f"topic {answer['name']} could not be created: {why}")
+    if refused:
+        raise TopicError("; ".join(refused))
+    return created
+
+
+def _state(topic: dict[str, Any]) -> TopicState:
+    partitions = topic["partitions"]
+    identity = topic.get("topic_id") or _NO_ID
+    replicas = min((len(part["replica_nodes"]) for part in partitions), default=0)
+    shown = None if identity == _NO_ID else str(identity)
+    return TopicState(str(topic["name"]), len(partitions), replicas, shown)
+
+
+def _outcome(spec: TopicSpec, state: TopicState, created: bool) -> TopicOutcome:
+    found = differences(spec, state)
+    outcome = "created" if created else "differs" if found else "exists"
+    detail = "; ".join(found) + ("; left as it is" if found else "")
+    return TopicOutcome(spec.name, outcome, detail, state.partitions)

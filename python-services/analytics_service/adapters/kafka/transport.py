@@ -1,0 +1,186 @@
+"""A Faust transport that hands over one message for each fetched partition batch of the input topic.
+
+Faust spends tens of microseconds on every message it delivers; a batch costs it the same. Only the input topic travels
+this way, other topics stay ordinary. Offsets live in the database: this consumer starts reading where the database says
+and Kafka's own committed offsets follow for lag tools only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+from aiokafka.errors import KafkaError
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from analytics_service.ingest.session import PartitionBatch, Session
+
+logger = logging.getLogger(__name__)
+
+SCHEME = "stacklens"
+# The longest an idle fetch request waits at the broker. While one is out, no other partition of that broker can be
+# asked for, so this bounds how late a quiet partition's first event is seen.
+FETCH_MAX_WAIT_MS = 100
+
+
+class Coordinator(Protocol):
+    """What the consumer needs from the ingest side (see `ingest.pipeline`)."""
+
+    input_topic: str
+
+    async def begin_session(self, consumer: BatchConsumer, partitions: set[TP]) -> Session | None:
+        """Positions for the assigned partitions, or None when they cannot be had right now."""
+
+    async def end_session(self) -> None:
+        """Forget what is buffered and wait for the flush in flight."""
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
+    """aiokafka in its own thread, with short idle fetches and commits that are best effort."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # pylint: disable=protected-access  # Faust fixes it at 1500
+        return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit to Kafka for lag tools; a failure is logged, for the database holds the truth."""
+        consumer = self._ensure_consumer()
+        mine = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        try:
+            await consumer.commit(
+                {driver.ensure_aiokafka_TP(tp): offset for tp, offset in mine.items()}
+            )
+        except KafkaError as error:
+            logger.warning("could not commit offsets to Kafka (informational only): %r", error)
+            return False
+        return True
+
+
+class BatchConsumer(driver.Consumer):
+    """Faust's aiokafka consumer that yields a partition's fetched records as one message."""
+
+    _session: Session | None = None
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def _coordinator(self) -> Coordinator:
+        coordinator: Coordinator = self.app.coordinator
+        return coordinator
+
+    def request_resync(self, why: str) -> None:
+        """Drop what is buffered and start again from the positions in the database."""
+        if self._session is not None:
+            logger.info("resynchronising with the stored offsets: %s", why)
+        self._session = None
+
+    async def perform_seek(self) -> None:
+        """Faust calls this after a rebalance; the seek itself happens before the next fetch."""
+        self.request_resync("partitions were assigned")
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Finish the flush in flight before the partitions are given up."""
+        self._session = None
+        await self._coordinator.end_session()
+        await super().on_partitions_revoked(revoked)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Fetch; yield one message a partition for the input topic, one a record for others."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        session = await self._ensure_session()
+        if session is None:
+            return
+        generation = self.app.consumer_generation_id
+        records, _ = await self._wait_next_records(timeout)
+        for tp, batch in (records or {}).items():
+            if not self.flow_active or self.should_stop or self._session is not session:
+                return
+            if self.app.consumer_generation_id != generation:
+                return
+            if tp.topic != self._coordinator.input_topic:
+                for record in batch:
+                    yield tp, self._to_message(tp, record)
+            elif await self._is_continuous(session, tp, batch[0].offset):
+                yield tp, self._batch_message(session, tp, batch)
+            else:
+                return
+
+    async def _ensure_session(self) -> Session | None:
+        """The current session, begun anew when there is none; None after a pause when that fails."""
+        if self._session is not None:
+            return self._session
+        await self._coordinator.end_session()
+        assigned = self.assignment()
+        session = await self._coordinator.begin_session(self, assigned)
+        if session is None:
+            await self.sleep(1.0)
+        elif assigned == self.assignment():
+            self._session = session
+        return self._session
+
+    async def _is_continuous(self, session: Session, tp: TP, offset: int) -> bool:
+        """Whether a batch that begins at `offset` may follow what was read before.
+
+        A step back means the topic was made anew or the broker lost its tail. A step forward is fine where markers
+        or compaction leave holes, but not when the log's start has moved past what was expected.
+        """
+        expected = session.read_positions[tp.partition]
+        if offset == expected:
+            return True
+        if offset > expected:
+            starts = await self.earliest_offsets(tp)
+            if starts[tp] <= expected:
+                return True
+        self.request_resync(f"partition {tp.partition} went on at {offset}, expected {expected}")
+        return False
+
+    def _batch_message(self, session: Session, tp: TP, records: list[Any]) -> ConsumerMessage:
+        last = records[-1]
+        end = last.offset + 1
+        value = PartitionBatch(
+            session=session,
+            partition=tp.partition,
+            next_offset=end,
+            lag=max(0, (self.highwater(tp) or end) - end),
+            records=records,
+        )
+        session.read_positions[tp.partition] = end
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000.0,
+            last.timestamp_type,
+            (),
+            None,
+            value,
+            None,
+            None,
+            None,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+
+class Transport(driver.Transport):
+    """Faust's aiokafka transport with the batch consumer."""
+
+    Consumer = BatchConsumer
+
+
+def register() -> str:
+    """Make `stacklens://host:port` known to Faust; returns the URL scheme."""
+    TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
+    return SCHEME
+
+
+async def wait_seek(consumer: BatchConsumer, positions: Mapping[TP, int]) -> None:
+    """Seek to `positions` and wait until the consumer stands there."""
+    await asyncio.wait_for(consumer.seek_wait(positions), timeout=30)

@@ -1,0 +1,180 @@
+"""One flush: raw rows, window rows, dead letters and offsets in a single transaction.
+
+Order inside the transaction: retention limits (shared lock), offsets (compare and set, partitions ascending), raw rows
+and dead letters, window merges last (1min, 5min, 1hour). Everybody who locks these tables keeps to that order.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from psycopg2 import sql
+from psycopg2.extensions import connection, cursor
+
+from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS, event_lines
+from analytics_service.adapters.timescale.dead_letters import DeadLetter, insert_dead_letters
+from analytics_service.adapters.timescale.offsets import OffsetMove, move_offsets
+from analytics_service.adapters.timescale.window_store import merge_cells, prepare_stage
+from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
+from analytics_service.domain.windows import Window
+from analytics_service.ingest.work import Part, Work
+
+# A worker frozen in the middle of a transaction must not hold up the others for longer than this. Flushes may lose the
+# last moments of a crashed database: the offsets share the transaction, so what is lost is simply read again.
+_SESSION = """
+    SET synchronous_commit = off; SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '10s';
+    SET lock_timeout = '5s'; SET TimeZone = 'UTC'; SET enable_seqscan = off; SET enable_hashjoin = off;
+    SET enable_mergejoin = off
+"""
+_COPY_EVENTS = sql.SQL("COPY analytics_events ({}) FROM STDIN").format(
+    sql.SQL(", ").join(map(sql.Identifier, EVENT_COLUMNS))
+)
+_COPY_CHUNK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class FlushResult:
+    """What was committed: events, raw rows (fewer when some lie below the hot tier), window rows, letters."""
+
+    events: int
+    raw_rows: int
+    window_rows: int
+    dead_letters: int
+    below_tier: Mapping[str, int] = field(default_factory=dict)
+
+
+def prepare_connection(conn: connection) -> None:
+    """Settings and staging table of a connection that is used for flushes only."""
+    with conn.cursor() as cur:
+        cur.execute(_SESSION)
+        prepare_stage(cur)
+    conn.commit()
+
+
+def flush(
+    conn: connection, work: Work, windows: Sequence[Window], high_risk_threshold: float
+) -> FlushResult:
+    """Write `work` and advance its offsets, all or nothing; the caller commits or rolls back.
+
+    Raises OwnershipLost when another worker moved an offset, ConcurrentInsert when a window row appeared meanwhile,
+    and psycopg2 errors.
+    """
+    session = work.session
+    with conn.cursor() as cur:
+        limits = _retention_limits(cur)
+        move_offsets(cur, session.topic, session.incarnation, _moves(work))
+        below = dict.fromkeys(limits, 0)
+        raw_rows = _copy_events(cur, work, limits["hot"], below)
+        letters = [
+            DeadLetter(part.partition, x.offset, x.reason, x.detail, x.key, x.value)
+            for part in work.parts
+            for x in part.letters
+        ]
+        insert_dead_letters(cur, session.topic, session.incarnation, letters)
+        minutes = fold_events(work.all_events(), high_risk_threshold)
+        window_rows = 0
+        for window in windows:
+            cells = _at_or_after(roll_up(minutes, window), limits[window.tier], window, below)
+            window_rows += merge_cells(cur, window, cells)
+        return FlushResult(work.events, raw_rows, window_rows, len(letters), below)
+
+
+def _retention_limits(cur: cursor) -> dict[str, int | None]:
+    """`archived_before` of each tier in epoch microseconds (None: nothing archived), locked against archiving.
+
+    The table lock goes with those of other flushes and excludes archiving, which takes EXCLUSIVE; unlike row locks it
+    writes nothing, and unlike an advisory lock a read-only role cannot take it.
+    """
+    cur.execute("LOCK TABLE retention_tiers IN ROW SHARE MODE")
+    cur.execute(
+        """
+        SELECT tier, CASE WHEN isfinite(archived_before) THEN (extract(epoch FROM archived_before) * 1000000)::bigint END
+        FROM retention_tiers
+        """
+    )
+    return dict(cur.fetchall())
+
+
+def _moves(work: Work) -> list[OffsetMove]:
+    moves: dict[int, OffsetMove] = {}
+    for part in work.parts:
+        before = moves.get(part.partition)
+        moves[part.partition] = OffsetMove(
+            partition=part.partition,
+            expected=before.expected if before else work.session.committed[part.partition],
+            next_offset=part.next_offset,
+            lag=part.lag,
+            stored=(before.stored if before else 0) + len(part.events),
+            dead_lettered=(before.dead_lettered if before else 0) + len(part.letters),
+        )
+    return list(moves.values())
+
+
+def _copy_events(cur: cursor, work: Work, limit_us: int | None, below: dict[str, int]) -> int:
+    rows = _RowCounter()
+    chunks = _event_chunks(work, limit_us, rows, below)
+    cur.copy_expert(_COPY_EVENTS, _ChunkReader(chunks), size=1 << 18)
+    return rows.count
+
+
+class _RowCounter:  # pylint: disable=too-few-public-methods  # a box for a number that a generator fills
+    count = 0
+
+
+def _event_chunks(
+    work: Work, limit_us: int | None, rows: _RowCounter, below: dict[str, int]
+) -> Iterator[bytes]:
+    """Formatted rows piece by piece, so that the server parses one while the next is made."""
+    for part in work.parts:
+        events, offsets = part.events, part.offsets
+        if limit_us is not None and any(event.timestamp_us < limit_us for event in events):
+            kept = [
+                (e, o) for e, o in zip(events, offsets, strict=True) if e.timestamp_us >= limit_us
+            ]
+            below["hot"] += len(events) - len(kept)
+            events, offsets = [e for e, _ in kept], [o for _, o in kept]
+        rows.count += len(events)
+        for at in range(0, len(events), _COPY_CHUNK):
+            yield _encode(part, events[at : at + _COPY_CHUNK], offsets[at : at + _COPY_CHUNK], work)
+
+
+def _encode(part: Part, events: Sequence[object], offsets: Sequence[int], work: Work) -> bytes:
+    text = event_lines(events, offsets, work.session.incarnation, part.partition, plain=part.plain)  # type: ignore[arg-type]
+    return text.encode()
+
+
+class _ChunkReader(io.RawIOBase):
+    """A file over an iterator of byte strings, as COPY wants to read one."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        super().__init__()
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes; empty at the end."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = memoryview(chunk)
+        taken = self._rest[:size] if size >= 0 else self._rest
+        self._rest = self._rest[len(taken) :]
+        return bytes(taken)
+
+
+def _at_or_after(
+    cells: Mapping[Cell, Delta], limit_us: int | None, window: Window, below: dict[str, int]
+) -> Mapping[Cell, Delta]:
+    """The cells that the tier may still hold; events of the others are counted, once a tier and event."""
+    if limit_us is None:
+        return cells
+    kept = {cell: delta for cell, delta in cells.items() if cell[1] * 1_000_000 >= limit_us}
+    if len(kept) < len(cells) and window.name != "1hour":
+        below[window.tier] += sum(delta.total for cell, delta in cells.items() if cell not in kept)
+    return kept

@@ -1,0 +1,168 @@
+"""Topic incarnations and offsets: where each partition is read on, kept beside what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg2.extensions import connection, cursor
+from psycopg2.extras import execute_values
+
+from analytics_service.domain.positions import Start
+
+
+class OwnershipLost(Exception):
+    """Somebody else moved an offset that this worker believed to own: roll back, forget, seek."""
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetMove:
+    """A compare-and-set of one partition: from the offset that was started at to the next one."""
+
+    partition: int
+    expected: int
+    next_offset: int
+    lag: int
+    stored: int
+    dead_lettered: int
+
+
+def incarnation_of(conn: connection, topic: str, topic_id: str) -> int:
+    """Number of the incarnation of `topic` that has `topic_id`; a new id gets the next number."""
+    with conn.cursor() as cur:
+        cur.execute(
+            "SELECT topic_incarnation FROM topic_incarnations WHERE topic = %s AND topic_id = %s",
+            (topic, topic_id),
+        )
+        row = cur.fetchone()
+        if row is None:
+            # Two workers may meet the new topic at once: the lock makes the second one wait and then see the first's row.
+            cur.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('stacklens:incarnation:' || %s, 0))",
+                (topic,),
+            )
+            cur.execute(
+                """
+                INSERT INTO topic_incarnations (topic, topic_incarnation, topic_id)
+                SELECT %(topic)s, coalesce(max(topic_incarnation), 0) + 1, %(topic_id)s
+                FROM topic_incarnations WHERE topic = %(topic)s
+                ON CONFLICT (topic, topic_id) DO NOTHING
+                """,
+                {"topic": topic, "topic_id": topic_id},
+            )
+            cur.execute(
+                "SELECT topic_incarnation FROM topic_incarnations WHERE topic = %s AND topic_id = %s",
+                (topic, topic_id),
+            )
+            row = cur.fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def read_offsets(
+    conn: connection, topic: str, incarnation: int, partitions: Sequence[int]
+) -> dict[int, int]:
+    """Stored next offsets of `partitions`; those never read are absent."""
+    with conn.cursor() as cur:
+        cur.execute(
+            """
+            SELECT kafka_partition, next_offset FROM kafka_offsets
+            WHERE topic = %s AND topic_incarnation = %s AND kafka_partition = ANY(%s)
+            """,
+            (topic, incarnation, list(partitions)),
+        )
+        return {int(partition): int(next_offset) for partition, next_offset in cur.fetchall()}
+
+
+def store_starts(
+    conn: connection,
+    topic: str,
+    incarnation: int,
+    stored: Mapping[int, int],
+    starts: Mapping[int, Start],
+) -> bool:
+    """Write the starts that differ from `stored`; False when another worker was quicker (read again)."""
+    with conn.cursor() as cur:
+        for partition in sorted(starts):
+            start = starts[partition]
+            if start.verdict == "resume":
+                continue
+            if start.verdict == "first_read":
+                cur.execute(
+                    """
+                    INSERT INTO kafka_offsets (topic, topic_incarnation, kafka_partition, next_offset)
+                    VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+                    """,
+                    (topic, incarnation, partition, start.next_offset),
+                )
+            else:
+                cur.execute(
+                    """
+                    UPDATE kafka_offsets
+                    SET next_offset = %s, events_lost = events_lost + %s, updated_at = now()
+                    WHERE topic = %s AND topic_incarnation = %s AND kafka_partition = %s AND next_offset = %s
+                    """,
+                    (
+                        start.next_offset,
+                        start.lost,
+                        topic,
+                        incarnation,
+                        partition,
+                        stored[partition],
+                    ),
+                )
+            if cur.rowcount != 1:
+                return False
+    return True
+
+
+def move_offsets(cur: cursor, topic: str, incarnation: int, moves: Sequence[OffsetMove]) -> None:
+    """Compare and set the next offset of each partition; raises OwnershipLost if any was moved by another.
+
+    Partitions are locked in ascending order, so that two workers that both believe to own them cannot deadlock.
+    """
+    ordered = sorted(moves, key=lambda move: move.partition)
+    cur.execute(
+        """
+        SELECT kafka_partition, next_offset FROM kafka_offsets
+        WHERE topic = %s AND topic_incarnation = %s AND kafka_partition = ANY(%s)
+        ORDER BY kafka_partition FOR UPDATE
+        """,
+        (topic, incarnation, [move.partition for move in ordered]),
+    )
+    found = dict(cur.fetchall())
+    for move in ordered:
+        if found.get(move.partition) != move.expected:
+            raise OwnershipLost(
+                f"partition {move.partition} stands at {found.get(move.partition)}, not at {move.expected}"
+            )
+    execute_values(
+        cur,
+        """
+        UPDATE kafka_offsets AS held
+        SET next_offset = moved.next_offset, lag = moved.lag, lag_measured_at = clock_timestamp(),
+            events_stored = held.events_stored + moved.stored,
+            events_dead_lettered = held.events_dead_lettered + moved.dead_lettered,
+            updated_at = clock_timestamp()
+        FROM (VALUES %s) AS moved (topic, incarnation, kafka_partition, next_offset, lag, stored, dead_lettered)
+        WHERE held.topic = moved.topic AND held.topic_incarnation = moved.incarnation
+            AND held.kafka_partition = moved.kafka_partition
+        """,
+        [
+            (topic, incarnation, m.partition, m.next_offset, m.lag, m.stored, m.dead_lettered)
+            for m in ordered
+        ],
+    )
+
+
+def publish_lag(conn: connection, topic: str, incarnation: int, lags: Mapping[int, int]) -> None:
+    """Write the lag of partitions that have nothing to flush, so that their freshness shows."""
+    with conn.cursor() as cur:
+        for partition in sorted(lags):
+            cur.execute(
+                """
+                UPDATE kafka_offsets SET lag = %s, lag_measured_at = clock_timestamp()
+                WHERE topic = %s AND topic_incarnation = %s AND kafka_partition = %s
+                """,
+                (lags[partition], topic, incarnation, partition),
+            )

@@ -1,0 +1,142 @@
+"""Merging deltas into window rows that several workers write.
+
+Rows are locked in the order (service, timestamp), merged here (a HyperLogLog does not merge in plain SQL) and written
+back. Every write carries the revision it was made from, so a row that appeared in between is never overwritten.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor
+
+from analytics_service.adapters.timescale.copy_text import lines
+from analytics_service.domain.aggregation import Cell, Delta
+from analytics_service.domain.windows import Window
+
+STAGE = "stacklens_window_stage"
+STATE_COLUMNS = (
+    "total_requests", "successful_requests", "failed_requests", "error_rate", "latency_min_ms", "latency_p50_ms",
+    "latency_p95_ms", "latency_p99_ms", "latency_max_ms", "latency_mean_ms", "unique_users", "unique_ips",
+    "avg_risk_score", "high_risk_count", "latency_count", "latency_sum_ms", "latency_buckets",
+    "latency_bucket_counts", "risk_count", "risk_sum", "users_sketch", "ips_sketch",
+)  # fmt: skip
+_READ_COLUMNS = (
+    "total_requests", "failed_requests", "latency_min_ms", "latency_max_ms", "high_risk_count", "latency_count",
+    "latency_sum_ms", "latency_buckets", "latency_bucket_counts", "risk_count", "risk_sum", "users_sketch",
+    "ips_sketch",
+)  # fmt: skip
+
+
+class ConcurrentInsert(Exception):
+    """A row appeared between looking and writing: roll the flush back and try it again."""
+
+
+def merge_cells(cur: cursor, window: Window, cells: Mapping[Cell, Delta]) -> int:
+    """Merge `cells` into the rows of `window`; returns how many rows were written.
+
+    Raises ConcurrentInsert when another transaction created one of the rows meanwhile. Does not commit.
+    """
+    if not cells:
+        return 0
+    keys = sorted(cells)
+    held = _lock_rows(cur, window, keys)
+    rows = []
+    for key in keys:
+        delta, revision = cells[key], 1
+        if key in held:
+            stored, old_revision = held[key]
+            stored.merge_from(delta)
+            delta, revision = stored, old_revision + 1
+        state = delta.to_state()
+        rows.append((_time(key), key[0], revision, *(state[name] for name in STATE_COLUMNS)))
+    _write(cur, window, rows)
+    return len(rows)
+
+
+def prepare_stage(cur: cursor) -> None:
+    """Create this connection's staging table; it empties itself at each commit."""
+    cur.execute(
+        sql.SQL(
+            """
+            CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS
+            SELECT timestamp, service, revision, {} FROM analytics_metrics_1min WITH NO DATA
+            """
+        ).format(sql.Identifier(STAGE), _names(STATE_COLUMNS))
+    )
+
+
+def _lock_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, tuple[Delta, int]]:
+    times = [key[1] for key in keys]
+    # The bounds on timestamp let the planner leave out the chunks that cannot hold any of the keys.
+    cur.execute(
+        sql.SQL(
+            """
+            SELECT held.service, extract(epoch FROM held.timestamp)::bigint, held.revision, {columns}
+            FROM {table} AS held
+            JOIN unnest(%(services)s::text[], %(times)s::bigint[]) AS wanted (service, epoch)
+                ON held.service = wanted.service AND held.timestamp = to_timestamp(wanted.epoch)
+            WHERE held.timestamp BETWEEN %(first)s AND %(last)s
+            ORDER BY held.service, held.timestamp
+            FOR UPDATE OF held
+            """
+        ).format(table=sql.Identifier(window.table), columns=_names(_READ_COLUMNS, "held")),
+        {
+            "services": [key[0] for key in keys],
+            "times": times,
+            "first": datetime.fromtimestamp(min(times), UTC),
+            "last": datetime.fromtimestamp(max(times), UTC),
+        },
+    )
+    return {
+        (row[0], row[1]): (
+            Delta.from_state(dict(zip(_READ_COLUMNS, row[3:], strict=True))),
+            int(row[2]),
+        )
+        for row in cur.fetchall()
+    }
+
+
+def _write(cur: cursor, window: Window, rows: Sequence[tuple[object, ...]]) -> None:
+    names = ("timestamp", "service", "revision", *STATE_COLUMNS)
+    cur.copy_expert(
+        sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(STAGE), _names(names)),
+        io.BytesIO(lines(rows).encode()),
+    )
+    updates = sql.SQL(", ").join(
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
+        for name in ("revision", "aggregated_at", *STATE_COLUMNS)
+    )
+    cur.execute(
+        sql.SQL(
+            """
+            INSERT INTO {table} AS held ({names}, aggregated_at)
+            SELECT {names}, clock_timestamp() FROM {stage} ORDER BY service COLLATE "C", timestamp
+            ON CONFLICT (service, timestamp) DO UPDATE SET {updates}
+            WHERE held.revision = excluded.revision - 1
+            """
+        ).format(
+            table=sql.Identifier(window.table),
+            names=_names(names),
+            stage=sql.Identifier(STAGE),
+            updates=updates,
+        )
+    )
+    if cur.rowcount != len(rows):
+        raise ConcurrentInsert(
+            f"{window.table}: {len(rows) - cur.rowcount} row(s) were created by another worker"
+        )
+    cur.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(STAGE)))
+
+
+def _names(columns: Sequence[str], prefix: str | None = None) -> sql.Composed:
+    if prefix is None:
+        return sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL(", ").join(sql.Identifier(prefix, column) for column in columns)
+
+
+def _time(key: Cell) -> str:
+    return datetime.fromtimestamp(key[1], UTC).isoformat()

@@ -1,0 +1,70 @@
+"""What every process does before its work: reach the database, bring the schema up to date, see to the topics."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from analytics_service.adapters.kafka.topics import TopicError, create_topics
+from analytics_service.adapters.timescale.migrations import Migrator
+from analytics_service.adapters.timescale.pool import Pool, open_pool
+from analytics_service.config import Settings
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+FIRST_DELAY_S = 2.0
+LONGEST_DELAY_S = 10.0
+
+
+def prepare_database(settings: Settings, application_name: str) -> Pool:
+    """A pool of the owner's connections on an up-to-date schema.
+
+    Raises PoolOpenError when the database stays away, DriftError when applied migrations differ from the files.
+    """
+    pool = open_pool(settings, application_name=application_name)
+    Migrator(settings).up()
+    publish_settings(pool, settings)
+    return pool
+
+
+def publish_settings(pool: Pool, settings: Settings) -> None:
+    """Write the effective settings, without secrets, where SQL functions read them."""
+    with pool.connection() as conn, conn.cursor() as cur:
+        for name, value in sorted(settings.public().items()):
+            cur.execute(
+                """
+                INSERT INTO system_config (key, value) VALUES (%s, %s)
+                ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now()
+                WHERE system_config.value IS DISTINCT FROM excluded.value
+                """,
+                (name.lower(), value),
+            )
+
+
+def prepare_topics(settings: Settings, sleep: Callable[[float], object] = time.sleep) -> None:
+    """Create missing topics, waiting for the broker as for the database. Raises TopicError in the end."""
+    delay = FIRST_DELAY_S
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            for outcome in create_topics(settings):
+                logger.info(
+                    "topic %s: %s%s",
+                    outcome.name,
+                    outcome.outcome,
+                    f" ({outcome.detail})" if outcome.detail else "",
+                )
+            return
+        except TopicError as error:
+            if attempt == ATTEMPTS:
+                raise
+            logger.warning(
+                "Failed to reach Kafka (attempt %d/%d): %s. Retrying in %.1fs...",
+                attempt,
+                ATTEMPTS,
+                error,
+                delay,
+            )
+            sleep(delay)
+            delay = min(2 * delay, LONGEST_DELAY_S)

@@ -1,0 +1,24 @@
+"""Canonical text of IP addresses: one text for one address, the one PostgreSQL's inet prints."""
+
+from ipaddress import IPv6Address, ip_address
+
+
+def canonical_address(text: str) -> str:
+    """The canonical form of an IPv4 or IPv6 address; ValueError when ``text`` is not one.
+
+    Lower case, zeros compressed as RFC 5952 says. IPv6 addresses that embed an IPv4 address end in
+    dotted decimal, as ``host(inet)`` prints them, so that an address counts alike whether it
+    comes from an event or is read back from its row. A zone id (``%eth0``) is no address.
+    """
+    address = ip_address(text)
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.scope_id is not None:
+        raise ValueError(f"an address with a zone id: {text[:60]!r}")
+    number = int(address)
+    upper, lower = number >> 32, number & 0xFFFFFFFF
+    # PostgreSQL takes ::a.b.c.d only when the run of zeros is exactly 96 bits: "::1" stays so.
+    if upper == 0xFFFF or (upper == 0 and lower >> 16):
+        dotted = ".".join(str(byte) for byte in lower.to_bytes(4, "big"))
+        return f"::ffff:{dotted}" if upper else f"::{dotted}"
+    return str(address)

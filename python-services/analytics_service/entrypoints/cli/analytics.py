@@ -1,0 +1,99 @@
+"""`stacklens analytics`: run an analytics worker in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import threading
+
+import click
+
+from analytics_service import metrics
+from analytics_service.adapters.health_server import HealthServer
+from analytics_service.bootstrap import prepare_database, prepare_topics
+from analytics_service.config import Settings, load_settings
+from analytics_service.health import Health
+from analytics_service.logs import configure_logging, log_settings
+
+logger = logging.getLogger(__name__)
+
+# An orderly end takes a few seconds; past this the process ends all the same, which loses nothing.
+HARD_EXIT_S = 18.0
+
+
+@click.command(name="analytics")
+def analytics() -> None:
+    """Run a worker: events from Kafka into windows in TimescaleDB.
+
+    Configured by the environment (see docs/configuration.md). Health and metrics are on METRICS_PORT.
+    Ends with exit code 0 on SIGTERM or Ctrl-C, after committing what is in flight.
+
+    \b
+    Examples:
+      stacklens analytics
+      METRICS_PORT=0 LOG_FORMAT=json stacklens analytics
+    """
+    settings = load_settings()
+    configure_logging(settings)
+    log_settings(logger, settings)
+    run(settings)
+
+
+def run(settings: Settings) -> None:
+    """Run until a signal; raises what made the worker fail."""
+    # Faust is heavy and reads the environment when imported: only this command pays for it.
+    from analytics_service.entrypoints.watchdog import start_watchdog  # pylint: disable=import-outside-toplevel
+    from analytics_service.entrypoints.worker import create_worker  # pylint: disable=import-outside-toplevel
+    from analytics_service.ingest.service import IngestService  # pylint: disable=import-outside-toplevel
+
+    health = Health()
+    server = HealthServer(
+        settings.metrics_port,
+        "analytics-service",
+        health,
+        metrics.REGISTRY if settings.enable_metrics else None,
+    )
+    server.start()
+    logger.info("health and metrics on port %d", server.port)
+    pool = prepare_database(settings, "stacklens-analytics")
+    prepare_topics(settings)
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    service = IngestService(settings, pool, health)
+    app = create_worker(settings, service)
+    watch = start_watchdog(health)
+    try:
+        _execute(app)
+    finally:
+        watch.set()
+        service.close()
+        server.stop()
+        shutil.rmtree(app.conf.datadir, ignore_errors=True)
+    logger.info("stopped")
+
+
+def _execute(app: object) -> None:
+    import faust  # pylint: disable=import-outside-toplevel
+
+    class Worker(faust.Worker):  # type: ignore[misc]
+        """Faust's worker without its banner, with a limit to how long stopping may take."""
+
+        def _schedule_shutdown(self, signal: object) -> None:
+            timer = threading.Timer(HARD_EXIT_S, os._exit, args=(0,))
+            timer.daemon = True
+            timer.start()
+            super()._schedule_shutdown(signal)
+
+    worker = Worker(
+        app,
+        override_logging=False,
+        redirect_stdouts=False,
+        quiet=True,
+        loop=asyncio.get_event_loop(),
+    )
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        if end.code not in (0, None):
+            raise

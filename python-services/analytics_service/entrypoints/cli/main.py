@@ -1,0 +1,137 @@
+"""`stacklens`: one command a module, imported only when asked for, and one place for errors."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+
+import click
+
+from analytics_service.entrypoints.cli.errors import explain
+
+PROGRAM = "stacklens"
+DISTRIBUTION = "stacklens-analytics"
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command lives (`module:attribute`) and its line in the overview."""
+
+    target: str
+    summary: str
+
+
+_CLI = "analytics_service.entrypoints.cli"
+COMMANDS: dict[str, Entry] = {
+    "analytics": Entry(f"{_CLI}.analytics:analytics", "Run the analytics worker."),
+    "api": Entry(f"{_CLI}.api:api", "Run the dashboard API."),
+    "migrate": Entry(f"{_CLI}.migrate:migrate", "Bring the database schema up, down, or check it."),
+    "topics": Entry(f"{_CLI}.topics:topics", "Create or list the Kafka topics."),
+    "replay": Entry(f"{_CLI}.replay:replay", "Send recorded events to the input topic."),
+    "generate": Entry(f"{_CLI}.generate:generate", "Send lifelike made-up traffic."),
+    "verify": Entry(f"{_CLI}.verify:verify", "Check that a deployment is healthy."),
+    "hash-password": Entry(f"{_CLI}.hash_password:hash_password", "Hash a password for API_USERS."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is used, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command; None for an unknown name."""
+        del ctx
+        entry = COMMANDS.get(cmd_name)
+        return None if entry is None else load_command(entry)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The overview, written from the table: no command is imported for it."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+def load_command(entry: Entry) -> click.Command:
+    """The click command an entry names. Raises ImportError or AttributeError: a defect."""
+    module, _, attribute = entry.target.partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    if not isinstance(command, click.Command):
+        raise TypeError(f"{entry.target} is not a click command")
+    return command
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if not asked or ctx.resilient_parsing:
+        return
+    try:
+        version = metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        version = "(not installed)"
+    click.echo(f"{PROGRAM} {version}")
+    ctx.exit()
+
+
+@click.group(cls=LazyGroup, name=PROGRAM, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def stacklens() -> None:
+    """Log events from Kafka into exact TimescaleDB windows, an API and alerts.
+
+    Configured by the environment or a .env file alone. Exit status: 0 done, 1 failed, 2 wrong
+    usage or configuration.
+
+    \b
+    Examples:
+      stacklens migrate up                      # the schema
+      stacklens topics create                   # the topics
+      stacklens analytics                       # a worker, in the foreground
+      stacklens generate --rate 200             # traffic to look at
+      stacklens verify --base-url http://localhost:8005
+    """
+    # The client libraries log every failed connection attempt; commands report the outcome once.
+    # `configure_logging` of the long-running processes sets its own levels afterwards.
+    for name in ("kafka", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status; errors that are no defects become a message."""
+    try:
+        result = stacklens.main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+    except click.Abort:
+        click.echo(f"{PROGRAM}: interrupted", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Exception as error:
+        known = explain(error)
+        if known is None:
+            raise
+        click.echo(f"{PROGRAM}: {known.message}", err=True)
+        return known.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def main() -> None:
+    """Entry point of the `stacklens` program."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Spreading work over time: how much is due now at a given rate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+BURST_S = 0.1
+MAX_BACKLOG_S = 1.0
+MIN_WAIT_S = 0.02
+
+
+class Pacer:
+    """Hands out permissions at `rate` a second, at most 100 ms worth of them at once.
+
+    Time lost (a slow broker) is made up for, but for no more than one second of it. `clock` gives
+    monotonic seconds; `wait(seconds)` may return early, which stops nothing: the caller decides.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._wait = wait
+        self._burst = max(1, int(rate * BURST_S))
+        self._since = clock()
+        self._taken = 0
+
+    def take(self) -> int:
+        """Wait until something is due and return how many; 0 if the wait was cut short."""
+        if self._due() < 1:
+            next_at = self._since + (self._taken + 1) / self._rate
+            self._wait(max(MIN_WAIT_S, next_at - self._clock()))
+        allowed = min(max(0, self._due()), self._burst)
+        self._taken += allowed
+        return allowed
+
+    def give_back(self, count: int) -> None:
+        """Return permissions that were not used."""
+        self._taken -= count
+
+    def _due(self) -> int:
+        now = self._clock()
+        due = int((now - self._since) * self._rate) - self._taken
+        if due > self._rate * MAX_BACKLOG_S + 1:  # forget what lies further back
+            self._since = now - MAX_BACKLOG_S
+            self._taken = 0
+            due = int(MAX_BACKLOG_S * self._rate)
+        return due

@@ -1,0 +1,98 @@
+"""The analytics worker: a Faust app whose one agent feeds the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from analytics_service.adapters.kafka import transport
+from analytics_service.config import Settings
+from analytics_service.ingest.service import IngestService
+from analytics_service.ingest.session import PartitionBatch
+
+logger = logging.getLogger(__name__)
+
+SESSION_TIMEOUT_S = 10.0
+QUEUED_BATCHES = 4
+
+
+class WorkerApp(faust.App):
+    """A Faust app that knows the service its batch consumer asks for positions."""
+
+    coordinator: Any
+
+
+def create_worker(settings: Settings, service: IngestService) -> WorkerApp:
+    """The Faust app of one worker; `service` holds everything that is not Faust's."""
+    scheme = transport.register()
+    servers = settings.kafka_bootstrap_servers.split(",")
+    app = WorkerApp(
+        settings.kafka_consumer_group,
+        broker_consumer=[f"{scheme}://{server}" for server in servers],
+        broker_producer=[f"kafka://{server}" for server in servers],
+        broker_client_id="stacklens-analytics-service",
+        # A killed worker's partitions are given to others after this long.
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=SESSION_TIMEOUT_S / 4,
+        broker_max_poll_records=settings.kafka_batch_size,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.kafka_group_instance_id or None,
+        stream_buffer_maxsize=QUEUED_BATCHES,
+        stream_wait_empty=False,
+        # Health and metrics are served by a thread of their own.
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        # Faust makes a folder for tables even when there are none.
+        datadir=tempfile.mkdtemp(prefix="stacklens-faust-"),
+        autodiscover=False,
+    )
+    app.coordinator = service.coordinator
+    # No acks: offsets are the database's; the service commits to Kafka what it has committed there.
+    events = app.topic(
+        settings.kafka_input_topic,
+        key_serializer="raw",
+        value_serializer="raw",
+        acks=False,
+        internal=False,
+    )
+
+    @app.agent(events, name="ingest", concurrency=1)
+    async def ingest(batches: Any) -> None:
+        """Every batch of the input topic goes into the pipeline, which makes the agent wait while it is full."""
+        async for batch in batches:
+            assert isinstance(batch, PartitionBatch)
+            await service.pipeline.add(batch)
+
+    @app.task
+    async def flush_loop() -> None:
+        """Flushes until the worker stops; an error ends the worker, for a restart is safe and a standstill is not."""
+        try:
+            await service.pipeline.run()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            logger.exception("the flush loop failed")
+            await app.crash(error)
+            raise
+
+    @app.timer(interval=1.0, name="housekeeping")
+    async def housekeeping() -> None:
+        await service.tick(app.consumer)
+
+    @app.on_before_shutdown.connect
+    async def drain(*_: Any, **__: Any) -> None:
+        service.stopping()
+        await service.pipeline.drain()
+
+    return app
+
+
+def kafka_offsets(topic: str, offsets: dict[int, int]) -> dict[TP, int]:
+    """Next offsets by partition number as Faust's commit wants them."""
+    return {TP(topic, partition): offset for partition, offset in offsets.items()}

@@ -1,0 +1,1 @@
+"""From fetched batches to committed flushes: buffering, sessions, positions and the flusher."""

@@ -1,0 +1,94 @@
+"""What was read and decoded but not yet handed to a flush, bounded in events and in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from analytics_service.ingest.session import PartitionBatch, Session
+from analytics_service.ingest.work import Part, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A flush begins at `flush_events` or `flush_bytes`; reading stops at twice as much.
+
+    `linger_s`: how long the first event of a flush waits for company, in seconds.
+    """
+
+    flush_events: int = 50_000
+    flush_bytes: int = 24 * 1024 * 1024
+    linger_s: float = 0.2
+
+
+@dataclass(slots=True)
+class Buffer:
+    """Parts of the current session in the order they were read."""
+
+    limits: Limits
+    session: Session | None = None
+    since: float | None = None
+    _parts: list[Part] = field(default_factory=list)
+    _events: int = 0
+    _bytes: int = 0
+
+    def open(self, session: Session | None) -> None:
+        """Forget everything; from now on only parts of `session` are taken."""
+        self.session = session
+        self._clear()
+
+    def accepts(self, batch: PartitionBatch) -> bool:
+        """Whether the batch belongs to the current session."""
+        return self.session is not None and batch.session is self.session
+
+    def add(self, part: Part, now_s: float) -> None:
+        """Append a part; `now_s` is a monotonic time."""
+        self._parts.append(part)
+        self._events += len(part.events) + len(part.letters)
+        self._bytes += part.size_bytes
+        if self.since is None:
+            self.since = now_s
+
+    @property
+    def has_room(self) -> bool:
+        """Whether reading may go on."""
+        return (
+            self._events < 2 * self.limits.flush_events
+            and self._bytes < 2 * self.limits.flush_bytes
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a flush should begin without waiting any longer."""
+        return self._events >= self.limits.flush_events or self._bytes >= self.limits.flush_bytes
+
+    def wait_left(self, now_s: float) -> float | None:
+        """Seconds until the flush is due: 0 now, None while there is nothing to flush."""
+        if self.since is None:
+            return None
+        return 0.0 if self.is_full else max(0.0, self.since + self.limits.linger_s - now_s)
+
+    def take(self) -> Work | None:
+        """Everything for one flush, at most about `flush_events`; the rest stays."""
+        if self.session is None or not self._parts:
+            return None
+        taken: list[Part] = []
+        count = size = 0
+        for part in self._parts:
+            if taken and (count >= self.limits.flush_events or size >= self.limits.flush_bytes):
+                break
+            taken.append(part)
+            count += len(part.events) + len(part.letters)
+            size += part.size_bytes
+        rest = self._parts[len(taken) :]
+        since = self.since
+        self._clear()
+        self._parts, self._events, self._bytes = rest, *_measure(rest)
+        self.since = since if rest else None
+        return Work(self.session, taken)
+
+    def _clear(self) -> None:
+        self._parts, self._events, self._bytes, self.since = [], 0, 0, None
+
+
+def _measure(parts: list[Part]) -> tuple[int, int]:
+    return sum(len(p.events) + len(p.letters) for p in parts), sum(p.size_bytes for p in parts)

@@ -1,0 +1,114 @@
+"""Begins and ends sessions: which incarnation of the topic, and where each assigned partition is read on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
+
+import psycopg2
+
+from analytics_service import metrics
+from analytics_service.adapters.kafka.topics import TopicError
+from analytics_service.adapters.timescale.errors import PoolError
+from analytics_service.adapters.timescale.offsets import incarnation_of, read_offsets, store_starts
+from analytics_service.adapters.timescale.pool import Pool
+from analytics_service.domain.positions import Start, decide_start
+from analytics_service.ingest.pipeline import Pipeline
+from analytics_service.ingest.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+class SessionCoordinator:
+    """What the batch consumer asks when partitions come and go."""
+
+    def __init__(
+        self,
+        input_topic: str,
+        pool: Pool,
+        executor: Executor,
+        topic_id: Callable[[], str | None],
+        pipeline: Pipeline,
+    ) -> None:
+        self.input_topic = input_topic
+        self._pool = pool
+        self._executor = executor
+        self._topic_id = topic_id
+        self._pipeline = pipeline
+        self.session: Session | None = None
+        self.current_topic_id: str | None = None
+
+    async def end_session(self) -> None:
+        """Forget what is buffered and wait for the flush in flight."""
+        self.session = None
+        await self._pipeline.end()
+
+    async def begin_session(self, consumer: Any, partitions: set[Any]) -> Session | None:
+        """Read the stored positions, settle what the log no longer has, and seek; None when that fails for now."""
+        mine = sorted(tp for tp in partitions if tp.topic == self.input_topic)
+        try:
+            session = await self._positions(consumer, mine)
+        except (psycopg2.Error, PoolError, TopicError, TimeoutError, OSError) as error:
+            logger.warning(
+                "positions are not to be had, trying again: %s", " ".join(str(error).split())
+            )
+            return None
+        if session is not None:
+            self.session = session
+            self._pipeline.begin(session)
+        return session
+
+    async def _positions(self, consumer: Any, mine: list[Any]) -> Session | None:
+        topic_id = await self._call(self._topic_id)
+        if topic_id is None:
+            logger.warning("topic %s does not exist; waiting for it", self.input_topic)
+            return None
+        numbers = [tp.partition for tp in mine]
+        incarnation, stored = await self._call(self._read, topic_id, numbers)
+        # The log's limits are asked for after the stored offsets, see decide_start.
+        log_starts = await consumer.earliest_offsets(*mine) if mine else {}
+        log_ends = await consumer.highwaters(*mine) if mine else {}
+        starts = {
+            tp.partition: decide_start(stored.get(tp.partition), log_starts[tp], log_ends[tp])
+            for tp in mine
+        }
+        if not await self._call(self._store, incarnation, stored, starts):
+            return None
+        self._report(starts)
+        self.current_topic_id = topic_id
+        if mine:
+            await asyncio.wait_for(
+                consumer.seek_wait({tp: starts[tp.partition].next_offset for tp in mine}),
+                timeout=30,
+            )
+        positions = {number: start.next_offset for number, start in starts.items()}
+        logger.info(
+            "reading incarnation %d of %s from %s", incarnation, self.input_topic, positions
+        )
+        return Session(self.input_topic, incarnation, dict(positions), dict(positions))
+
+    async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, function, *arguments
+        )
+
+    def _read(self, topic_id: str, partitions: list[int]) -> tuple[int, dict[int, int]]:
+        with self._pool.connection() as conn:
+            incarnation = incarnation_of(conn, self.input_topic, topic_id)
+            return incarnation, read_offsets(conn, self.input_topic, incarnation, partitions)
+
+    def _store(self, incarnation: int, stored: dict[int, int], starts: dict[int, Start]) -> bool:
+        with self._pool.connection() as conn:
+            return store_starts(conn, self.input_topic, incarnation, stored, starts)
+
+    def _report(self, starts: dict[int, Start]) -> None:
+        for partition, start in starts.items():
+            if start.lost:
+                metrics.EVENTS_LOST.inc(start.lost)
+                logger.error(
+                    "partition %d of %s: %d messages were gone before they could be read (%s), going on at %d",
+                    partition, self.input_topic, start.lost, start.verdict, start.next_offset,
+                )  # fmt: skip

@@ -1,0 +1,37 @@
+"""A fetched batch becomes a part of a flush."""
+
+from __future__ import annotations
+
+from analytics_service.domain.decoding import decode_batch
+from analytics_service.domain.events import EventRules
+from analytics_service.ingest.session import PartitionBatch
+from analytics_service.ingest.work import Letter, Part
+
+
+def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now_us: int) -> Part:
+    """Judge every record of `batch`; `first_offset` is where the partition stood before it.
+
+    `now_us` (epoch microseconds) decides what is too old or in the future.
+    """
+    records = batch.records
+    decoded = decode_batch([record.value for record in records], rules, now_us)
+    letters = []
+    for position, rejection in decoded.rejected:
+        record = records[position]
+        letters.append(
+            Letter(record.offset, rejection.reason, rejection.detail, record.key, record.value)
+        )
+    sources = [records[position] for position in decoded.positions]
+    return Part(
+        partition=batch.partition,
+        first_offset=first_offset,
+        next_offset=batch.next_offset,
+        lag=batch.lag,
+        events=decoded.events,
+        offsets=[record.offset for record in sources],
+        sources=sources,
+        letters=letters,
+        plain=decoded.plain,
+        size_bytes=sum(len(record.value or b"") + len(record.key or b"") for record in records),
+        produced_ms=min(record.timestamp for record in records),
+    )

@@ -1,0 +1,151 @@
+"""Commits work to the database and decides what a failure means: wait, give up the session, or find the culprit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
+from psycopg2.extensions import connection
+
+from analytics_service import metrics
+from analytics_service.adapters.timescale.connecting import ConnectionParameters
+from analytics_service.adapters.timescale.errors import is_poison
+from analytics_service.adapters.timescale.flush import FlushResult, flush, prepare_connection
+from analytics_service.adapters.timescale.offsets import OwnershipLost
+from analytics_service.adapters.timescale.window_store import ConcurrentInsert
+from analytics_service.domain.windows import Window
+from analytics_service.ingest.work import Work, as_dead_letters
+
+logger = logging.getLogger(__name__)
+
+FIRST_BACKOFF_S = 0.1
+LONGEST_BACKOFF_S = 2.0
+POISON_ATTEMPTS = 3
+
+
+class Flusher:
+    """The sink of the pipeline: one connection and one thread of its own."""
+
+    def __init__(
+        self,
+        parameters: ConnectionParameters,
+        windows: Sequence[Window],
+        high_risk_threshold: float,
+    ) -> None:
+        self._parameters = parameters
+        self._windows = windows
+        self._threshold = high_risk_threshold
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="flush")
+        self._conn: connection | None = None
+
+    async def commit(self, work: Work, is_current: Callable[[], bool]) -> bool:
+        """Commit `work`; False when the session is over (ownership lost, or no longer current while waiting).
+
+        A database that is down is waited for without limit. Work that fails for its own sake is tried a few times,
+        then split until the culprit is found, which becomes a dead letter.
+        """
+        backoff = FIRST_BACKOFF_S
+        poisoned = 0
+        while True:
+            try:
+                await self._attempt(work)
+                return True
+            except OwnershipLost as error:
+                metrics.FLUSH_FAILURES.labels("ownership").inc()
+                logger.warning("flush rolled back, offsets were moved by another worker: %s", error)
+                return False
+            except ConcurrentInsert as error:
+                logger.debug("flush tried again: %s", error)
+                backoff = FIRST_BACKOFF_S
+            except Exception as error:  # noqa: BLE001  # the boundary where each error's fault is decided
+                why = self._parameters.why(error)
+                if is_poison(error):
+                    poisoned += 1
+                    metrics.FLUSH_FAILURES.labels("batch").inc()
+                    logger.warning(
+                        "flush of %d messages failed (%d): %s", work.messages, poisoned, why
+                    )
+                    if poisoned >= POISON_ATTEMPTS:
+                        return await self._split(work, is_current, why)
+                else:
+                    metrics.FLUSH_FAILURES.labels("database").inc()
+                    logger.warning("database trouble, trying again in %.1f s: %s", backoff, why)
+            if not is_current():
+                return False
+            await asyncio.sleep(backoff)
+            backoff = min(2 * backoff, LONGEST_BACKOFF_S)
+
+    def close(self) -> None:
+        """End thread and connection."""
+        self._executor.shutdown(wait=True)
+        self._discard()
+
+    async def _attempt(self, work: Work) -> None:
+        started = time.perf_counter()
+        result = await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._flush_once, work
+        )
+        metrics.FLUSH_SECONDS.observe(time.perf_counter() - started)
+        _count(work, result)
+
+    def _flush_once(self, work: Work) -> FlushResult:
+        try:
+            conn = self._connection()
+            result = flush(conn, work, self._windows, self._threshold)
+            conn.commit()
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            self._discard()
+            raise
+        except BaseException:
+            self._rollback()
+            raise
+        return result
+
+    def _connection(self) -> connection:
+        if self._conn is None or self._conn.closed:
+            self._conn = self._parameters.connect()
+            prepare_connection(self._conn)
+        return self._conn
+
+    def _rollback(self) -> None:
+        try:
+            if self._conn is not None:
+                self._conn.rollback()
+        except psycopg2.Error as error:
+            logger.info(
+                "rollback failed, the connection is replaced: %s", self._parameters.why(error)
+            )
+            self._discard()
+
+    def _discard(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    async def _split(self, work: Work, is_current: Callable[[], bool], why: str) -> bool:
+        if work.messages <= 1 or not work.events:
+            letters = [as_dead_letters(part, "processing_failed", why) for part in work.parts]
+            return await self.commit(Work(work.session, letters), is_current)
+        for half in work.halves():
+            if half.messages and not await self.commit(half, is_current):
+                return False
+            # The second half starts where the first one ended.
+            half.session.committed.update(half.next_offsets())
+        return True
+
+
+def _count(work: Work, result: FlushResult) -> None:
+    metrics.EVENTS_CONSUMED.inc(work.messages)
+    metrics.EVENTS_STORED.inc(result.events)
+    metrics.FLUSH_ROWS.observe(result.raw_rows)
+    for part in work.parts:
+        for letter in part.letters:
+            metrics.EVENTS_DEAD_LETTERED.labels(letter.reason).inc()
+    for tier, count in result.below_tier.items():
+        metrics.EVENTS_BELOW_TIER.labels(tier).inc(count)
+    oldest = min(part.produced_ms for part in work.parts)
+    metrics.VISIBLE_LATENCY.observe(max(0.0, time.time() - oldest / 1000))

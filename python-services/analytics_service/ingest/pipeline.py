@@ -1,0 +1,138 @@
+"""The worker's heart: takes batches from the agent, flushes them, one flush in flight while the next one gathers.
+
+Everything here runs on the event loop; what blocks runs in the sink's executor. Reading stops while the buffer is full,
+so a slow database slows consumption and never grows the heap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from analytics_service.domain.events import EventRules
+from analytics_service.ingest.buffer import Buffer, Limits
+from analytics_service.ingest.decode import decode_part
+from analytics_service.ingest.session import PartitionBatch, Session
+from analytics_service.ingest.work import Work
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 8.0
+
+
+class Sink(Protocol):
+    """Commits work; see `ingest.flusher`."""
+
+    async def commit(self, work: Work, is_current: Callable[[], bool]) -> bool:
+        """Commit `work`, whatever it takes; False when the session turned out to be over."""
+
+
+class Pipeline:
+    """Buffer and flush loop of one worker."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        rules: EventRules,
+        limits: Limits,
+        *,
+        on_conflict: Callable[[str], None],
+        on_committed: Callable[[Work], None],
+    ) -> None:
+        self._sink = sink
+        self._rules = rules
+        self._buffer = Buffer(limits)
+        self._on_conflict = on_conflict
+        self._on_committed = on_committed
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._room.set()
+        self._idle.set()
+        self.progressed_at = time.monotonic()
+
+    def begin(self, session: Session) -> None:
+        """Take batches of `session` from now on."""
+        self._buffer.open(session)
+        self._wake()
+
+    async def end(self) -> None:
+        """Forget what is buffered and wait for the flush in flight, at most some seconds.
+
+        A flush that takes longer cannot do harm: its compare-and-set fails once another worker has moved on.
+        """
+        self._buffer.open(None)
+        self._wake()
+        await self._wait_idle()
+
+    async def drain(self) -> None:
+        """Commit what is buffered, then take nothing more; for an orderly end."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self._buffer.since is not None and time.monotonic() < deadline:
+            self._buffer.since = 0.0
+            self._changed.set()
+            await asyncio.sleep(0.02)
+        await self.end()
+
+    async def add(self, batch: PartitionBatch) -> None:
+        """Decode a batch into the buffer, waiting for room; batches of an earlier session are dropped."""
+        while self._buffer.accepts(batch) and not self._buffer.has_room:
+            self._room.clear()
+            await self._room.wait()
+        if not self._buffer.accepts(batch):
+            return
+        first = batch.records[0].offset
+        self._buffer.add(
+            decode_part(batch, first, self._rules, time.time_ns() // 1000), time.monotonic()
+        )
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Flush for ever; ends only by cancellation or by an error that nobody can retry."""
+        while True:
+            work = await self._next_work()
+            self._idle.clear()
+            try:
+                committed = await self._sink.commit(
+                    work, lambda w=work: self._buffer.session is w.session
+                )  # type: ignore[misc]
+                if committed:
+                    work.session.committed.update(work.next_offsets())
+                    self.progressed_at = time.monotonic()
+                    self._on_committed(work)
+                elif self._buffer.session is work.session:
+                    self._buffer.open(None)
+                    self._on_conflict("another worker moved the offsets")
+            finally:
+                self._idle.set()
+                self._room.set()
+
+    async def _next_work(self) -> Work:
+        while True:
+            self._changed.clear()
+            left = self._buffer.wait_left(time.monotonic())
+            if left == 0.0:
+                work = self._buffer.take()
+                if work is not None:
+                    self._room.set()
+                    return work
+            try:
+                await asyncio.wait_for(self._changed.wait(), timeout=left)
+            except TimeoutError:
+                continue
+
+    async def _wait_idle(self) -> None:
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout=DRAIN_SECONDS)
+        except TimeoutError:
+            logger.warning(
+                "the flush in flight is still not done after %.0f s; going on without it",
+                DRAIN_SECONDS,
+            )
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._room.set()

@@ -1,0 +1,210 @@
+"""Everything of a worker that is not Faust's: pool, pipeline, coordinator, relay, housekeeping."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg2
+from faust.types import TP
+from kafka.errors import KafkaError
+
+from analytics_service import metrics
+from analytics_service.adapters.kafka.dead_letter_topic import DeadLetterRelay
+from analytics_service.adapters.kafka.topics import TopicError, topic_id
+from analytics_service.adapters.timescale.connecting import parameters
+from analytics_service.adapters.timescale.dead_letters import pending_figures
+from analytics_service.adapters.timescale.errors import PoolError
+from analytics_service.adapters.timescale.offsets import publish_lag
+from analytics_service.adapters.timescale.pool import Pool
+from analytics_service.config import Settings
+from analytics_service.domain.events import EventRules
+from analytics_service.domain.windows import window_named
+from analytics_service.health import Health
+from analytics_service.ingest.buffer import Limits
+from analytics_service.ingest.coordinator import SessionCoordinator
+from analytics_service.ingest.flusher import Flusher
+from analytics_service.ingest.pipeline import Pipeline
+from analytics_service.ingest.work import Work
+
+logger = logging.getLogger(__name__)
+
+DAY_US = 86_400_000_000
+TOPIC_CHECK_S = 10.0
+DATABASE_CHECK_S = 2.0
+KAFKA_COMMIT_S = 5.0
+RELAY_S = 1.0
+# How long a flush waits for company; an operator's large KAFKA_BATCH_TIMEOUT_MS must not make a lone event wait.
+LONGEST_LINGER_S = 0.2
+_TROUBLE = (psycopg2.Error, PoolError, KafkaError, TopicError, OSError)
+
+
+def event_rules(settings: Settings) -> EventRules:
+    """The rules of an event as the settings want them."""
+    return EventRules(
+        default_tz=settings.default_tz,
+        max_future_us=settings.max_future_skew_sec * 1_000_000,
+        max_age_us=settings.max_event_age_days * DAY_US,
+    )
+
+
+class IngestService:
+    """Owns the parts of a worker and the chores that come round every second."""
+
+    def __init__(self, settings: Settings, pool: Pool, health: Health) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._health = health
+        self._executor = ThreadPoolExecutor(4, thread_name_prefix="chores")
+        self._flusher = Flusher(
+            parameters(settings, application_name="stacklens-analytics flush"),
+            [window_named(name) for name in settings.aggregation_windows],
+            settings.high_risk_threshold,
+        )
+        self._relay = DeadLetterRelay(settings, pool)
+        self._consumer: Any = None
+        self._to_commit: dict[int, int] = {}
+        self._due: dict[str, float] = {}
+        self._running: set[str] = set()
+        linger = min(LONGEST_LINGER_S, settings.kafka_batch_timeout_ms / 1000)
+        self.pipeline = Pipeline(
+            self._flusher,
+            event_rules(settings),
+            Limits(linger_s=linger),
+            on_conflict=self._resync,
+            on_committed=self._committed,
+        )
+        self.coordinator = SessionCoordinator(
+            settings.kafka_input_topic, pool, self._executor, self._topic_id, self.pipeline
+        )
+
+    async def tick(self, consumer: Any) -> None:
+        """One second of housekeeping; slow chores run beside, at most one of each kind."""
+        self._consumer = consumer
+        self._health.beat()
+        self._health.reading = self.coordinator.session is not None
+        self._measure_lag()
+        self._every(DATABASE_CHECK_S, "database", self._check_database)
+        self._every(TOPIC_CHECK_S, "topic", self._check_topic)
+        self._every(RELAY_S, "relay", self._relay_copies)
+        self._every(KAFKA_COMMIT_S, "commit", self._commit_to_kafka)
+
+    def stopping(self) -> None:
+        """The worker begins to stop: not ready any more."""
+        self._health.stopping = True
+
+    def close(self) -> None:
+        """End threads and connections."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._flusher.close()
+        self._relay.close()
+        self._pool.close()
+
+    def _every(self, seconds: float, name: str, chore: Callable[[], Any]) -> None:
+        now = time.monotonic()
+        if name in self._running or now < self._due.get(name, 0.0):
+            return
+        self._due[name] = now + seconds
+        self._running.add(name)
+        task = asyncio.ensure_future(chore())
+        task.add_done_callback(lambda done: self._chore_done(name, done))
+
+    def _chore_done(self, name: str, done: asyncio.Future[Any]) -> None:
+        self._running.discard(name)
+        if done.cancelled():
+            return
+        error = done.exception()
+        if isinstance(error, _TROUBLE):
+            logger.warning("%s: %s", name, self._pool.params.why(error))
+        elif error is not None:
+            logger.error("%s failed", name, exc_info=error)
+
+    def _resync(self, why: str) -> None:
+        if self._consumer is not None:
+            self._consumer.request_resync(why)
+
+    def _committed(self, work: Work) -> None:
+        self._health.progress()
+        self._to_commit.update(work.next_offsets())
+
+    def _topic_id(self) -> str | None:
+        return topic_id(self._settings, self._settings.kafka_input_topic)
+
+    def _measure_lag(self) -> None:
+        session, consumer = self.coordinator.session, self._consumer
+        if session is None or consumer is None:
+            return
+        total = 0
+        for partition, next_offset in session.committed.items():
+            end = consumer.highwater(TP(session.topic, partition))
+            lag = max(0, end - next_offset) if end is not None else 0
+            metrics.CONSUMER_LAG.labels(str(partition)).set(lag)
+            total += lag
+        self._health.lag = total
+        if total == 0:
+            self._health.progress()
+
+    async def _check_database(self) -> None:
+        session = self.coordinator.session
+        lags = {}
+        if session is not None:
+            for partition in session.committed:
+                end = self._consumer.highwater(TP(session.topic, partition))
+                if end is not None:
+                    lags[partition] = max(0, end - session.committed[partition])
+        try:
+            pending, oldest = await self._call(self._database_figures, session, lags)
+        except (psycopg2.Error, PoolError) as error:
+            self._health.report("database", False, type(error).__name__)
+            metrics.READY.set(0)
+            raise
+        self._health.report("database", True)
+        metrics.DEAD_LETTERS_PENDING.set(pending)
+        metrics.DEAD_LETTERS_OLDEST.set(oldest)
+        for state, count in self._pool.stats().items():
+            if state != "max":
+                metrics.DB_POOL_CONNECTIONS.labels(state).set(count)
+        metrics.READY.set(0 if self._health.unready_reasons() else 1)
+
+    def _database_figures(self, session: Any, lags: dict[int, int]) -> tuple[int, float]:
+        with self._pool.connection() as conn:
+            if session is not None and lags:
+                publish_lag(conn, session.topic, session.incarnation, lags)
+            with conn.cursor() as cur:
+                return pending_figures(cur)
+
+    async def _check_topic(self) -> None:
+        try:
+            found = await self._call(self._topic_id)
+        except (KafkaError, TopicError, OSError) as error:
+            self._health.report("broker", False, type(error).__name__)
+            raise
+        self._health.report("broker", True)
+        known = self.coordinator.current_topic_id
+        if self.coordinator.session is not None and found != known:
+            logger.warning(
+                "topic %s is another one now (%s, was %s)",
+                self._settings.kafka_input_topic,
+                found,
+                known,
+            )
+            self._resync("the topic was created anew")
+
+    async def _relay_copies(self) -> None:
+        while await self._call(self._relay.step):
+            pass
+
+    async def _commit_to_kafka(self) -> None:
+        if self._to_commit and self.coordinator.session is not None:
+            offsets, self._to_commit = self._to_commit, {}
+            topic = self._settings.kafka_input_topic
+            await self._consumer._commit({TP(topic, p): o for p, o in offsets.items()})  # pylint: disable=protected-access
+
+    async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, function, *arguments
+        )

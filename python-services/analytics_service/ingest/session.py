@@ -1,0 +1,35 @@
+"""A session: the time between two (re)starts of reading, within which offsets only move forward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """What the worker may read and where it stands; compared by identity.
+
+    `read_positions` is the next offset expected from the broker for each partition, `committed` the next offset stored
+    in the database. Both belong to one incarnation of the topic.
+    """
+
+    topic: str
+    incarnation: int
+    read_positions: dict[int, int]
+    committed: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionBatch:
+    """Consecutive records of one partition as fetched; `next_offset` is the one after the last.
+
+    `lag` counts the messages of the partition that are behind this batch.
+    """
+
+    session: Session
+    partition: int
+    next_offset: int
+    lag: int
+    records: Sequence[Any]

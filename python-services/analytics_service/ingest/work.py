@@ -1,0 +1,114 @@
+"""What one flush carries: decoded parts of partitions, in the order they were read."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from analytics_service.domain.events import Event
+from analytics_service.ingest.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that cannot be stored: its offset, why, and its original bytes."""
+
+    offset: int
+    reason: str
+    detail: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive messages of one partition, decoded.
+
+    Covers the offsets from `first_offset` up to, not including, `next_offset`; `offsets` and `sources` (the records the
+    events came from, with key and value) run beside `events`.
+    `plain`: no text needs escaping. `produced_ms`: the broker's time stamp of the oldest message.
+    """
+
+    partition: int
+    first_offset: int
+    next_offset: int
+    lag: int
+    events: Sequence[Event]
+    offsets: Sequence[int]
+    sources: Sequence[Any]
+    letters: Sequence[Letter]
+    plain: bool
+    size_bytes: int
+    produced_ms: int
+
+
+@dataclass(slots=True)
+class Work:
+    """Parts of one session, to be committed together."""
+
+    session: Session
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def events(self) -> int:
+        """Number of events."""
+        return sum(len(part.events) for part in self.parts)
+
+    @property
+    def messages(self) -> int:
+        """Number of messages: events and dead letters."""
+        return sum(len(part.events) + len(part.letters) for part in self.parts)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the messages as read."""
+        return sum(part.size_bytes for part in self.parts)
+
+    def all_events(self) -> list[Event]:
+        """Every event, part by part."""
+        return [event for part in self.parts for event in part.events]
+
+    def next_offsets(self) -> dict[int, int]:
+        """The offset after the last message, for each partition."""
+        return {part.partition: part.next_offset for part in self.parts}
+
+    def lags(self) -> dict[int, int]:
+        """Messages behind the last one read, for each partition."""
+        return {part.partition: part.lag for part in self.parts}
+
+    def halves(self) -> Iterator[Work]:
+        """Two smaller works that follow one another: by parts, or the one part cut in the middle."""
+        if len(self.parts) > 1:
+            middle = len(self.parts) // 2
+            yield Work(self.session, self.parts[:middle])
+            yield Work(self.session, self.parts[middle:])
+            return
+        part = self.parts[0]
+        cut = part.offsets[len(part.events) // 2]
+        yield Work(self.session, [_slice(part, part.first_offset, cut)])
+        yield Work(self.session, [_slice(part, cut, part.next_offset)])
+
+
+def as_dead_letters(part: Part, reason: str, detail: str) -> Part:
+    """The same offsets with every event turned into a dead letter with its original bytes."""
+    letters = [
+        Letter(record.offset, reason, detail, record.key, record.value) for record in part.sources
+    ]
+    return replace(part, events=(), offsets=(), sources=(), letters=(*part.letters, *letters))
+
+
+def _slice(part: Part, first: int, end: int) -> Part:
+    """The messages of `part` from offset `first` up to, not including, `end`."""
+    inside = slice(bisect_left(part.offsets, first), bisect_left(part.offsets, end))
+    return replace(
+        part,
+        first_offset=first,
+        next_offset=end,
+        lag=part.lag + part.next_offset - end,
+        events=part.events[inside],
+        offsets=part.offsets[inside],
+        sources=part.sources[inside],
+        letters=[letter for letter in part.letters if first <= letter.offset < end],
+    )

@@ -1,0 +1,91 @@
+"""Every Prometheus metric of the analytics service, with its labels set up so that a zero shows."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from analytics_service.domain.reasons import REASONS
+
+disable_created_metrics()
+REGISTRY = CollectorRegistry(auto_describe=True)
+
+READY = Gauge(
+    "stacklens_ready", "1 while broker, database and consumption are all well.", registry=REGISTRY
+)
+EVENTS_CONSUMED = Counter(
+    "stacklens_events_consumed",
+    "Messages read from the input topic whose fate is committed.",
+    registry=REGISTRY,
+)
+EVENTS_STORED = Counter(
+    "stacklens_events_stored", "Events committed to the tables.", registry=REGISTRY
+)
+EVENTS_DEAD_LETTERED = Counter(
+    "stacklens_events_dead_lettered",
+    "Messages committed as dead letters, by reason.",
+    ["reason"],
+    registry=REGISTRY,
+)
+EVENTS_BELOW_TIER = Counter(
+    "stacklens_events_below_tier",
+    "Events older than a tier's archived_before: not written to it.",
+    ["tier"],
+    registry=REGISTRY,
+)
+EVENTS_LOST = Counter(
+    "stacklens_events_lost_to_retention",
+    "Messages the broker deleted before they were read.",
+    registry=REGISTRY,
+)
+CONSUMER_LAG = Gauge(
+    "stacklens_consumer_lag",
+    "Messages behind the end of the partition.",
+    ["partition"],
+    registry=REGISTRY,
+)
+VISIBLE_LATENCY = Histogram(
+    "stacklens_visible_latency_seconds",
+    "From the broker's time stamp of a message to its commit, oldest of a flush.",
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
+    registry=REGISTRY,
+)
+FLUSH_SECONDS = Histogram(
+    "stacklens_flush_seconds",
+    "Duration of one flush, from the first statement to the commit.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+    registry=REGISTRY,
+)
+FLUSH_ROWS = Histogram(
+    "stacklens_flush_rows",
+    "Raw rows of one flush.",
+    buckets=(1, 10, 100, 1000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000),
+    registry=REGISTRY,
+)
+FLUSH_FAILURES = Counter(
+    "stacklens_flush_failures", "Flushes rolled back, by cause.", ["cause"], registry=REGISTRY
+)
+DEAD_LETTERS_PENDING = Gauge(
+    "stacklens_dead_letters_pending", "Dead letters nobody has dealt with.", registry=REGISTRY
+)
+DEAD_LETTERS_OLDEST = Gauge(
+    "stacklens_dead_letters_oldest_seconds",
+    "Age of the oldest pending dead letter.",
+    registry=REGISTRY,
+)
+DB_POOL_CONNECTIONS = Gauge(
+    "stacklens_db_pool_connections",
+    "Connections of the pool, by state.",
+    ["state"],
+    registry=REGISTRY,
+)
+
+FLUSH_FAILURE_CAUSES = ("ownership", "database", "batch")
+
+for _reason in REASONS:
+    EVENTS_DEAD_LETTERED.labels(_reason)
+for _tier in ("hot", "warm", "cold"):
+    EVENTS_BELOW_TIER.labels(_tier)
+for _cause in FLUSH_FAILURE_CAUSES:
+    FLUSH_FAILURES.labels(_cause)
+for _state in ("used", "idle"):
+    DB_POOL_CONNECTIONS.labels(_state)

@@ -1,0 +1,181 @@
+"""Who may ask: HTTP basic auth with hashed passwords, or bearer keys; roles reader and admin."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+
+from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth, MultiAuth
+
+from analytics_service.config import ConfigurationError, Settings
+from analytics_service.passwords import (
+    Principal,
+    hash_api_key,
+    hash_password,
+    parse_api_keys,
+    parse_users,
+    read_users_file,
+    verify_password,
+)
+from dashboard_api.errors import Problem
+
+LAPTOP_USER = "admin"
+LAPTOP_PASSWORD = "stacklens"
+REALM = "StackLens"
+REMEMBERED_S = 300.0
+MOST_REMEMBERED = 1024
+
+_CHALLENGES = [("WWW-Authenticate", f'{scheme} realm="{REALM}"') for scheme in ("Basic", "Bearer")]
+_ROLES_OF = {"admin": ("admin", "reader"), "reader": ("reader",)}
+
+_log = logging.getLogger(__name__)
+
+
+def load_principals(settings: Settings) -> tuple[list[Principal], list[Principal]]:
+    """Users and API keys from the settings. Raises ConfigurationError with every problem.
+
+    Outside production, with nobody configured at all, there is one well-known user for a laptop.
+    """
+    problems: list[str] = []
+
+    def parsed(name: str, read: Callable[[], list[Principal]]) -> list[Principal]:
+        try:
+            return read()
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+            return []
+
+    users = parsed("API_USERS", lambda: parse_users(settings.api_users))
+    keys = parsed("API_KEYS", lambda: parse_api_keys(settings.api_keys))
+    path = settings.api_users_file
+    if path is not None:
+        users += parsed("API_USERS_FILE", lambda: read_users_file(path))
+    names = [user.name for user in users]
+    problems += [
+        f"API_USERS_FILE: {name!r} is in API_USERS too"
+        for name in {n for n in names if names.count(n) > 1}
+    ]
+    if not problems and not users and not keys and not settings.api_auth_disabled:
+        if settings.is_production:
+            problems.append("API_USERS: nobody may log in; `stacklens hash-password` makes a hash")
+        else:
+            _log.warning(
+                "no API_USERS: for this machine only, the user is %r with password %r",
+                LAPTOP_USER,
+                LAPTOP_PASSWORD,
+            )
+            users.append(Principal(LAPTOP_USER, "admin", hash_password(LAPTOP_PASSWORD)))
+    if problems:
+        raise ConfigurationError(problems)
+    return users, keys
+
+
+class Authenticator:
+    """Checks passwords and keys.
+
+    Hashing is slow on purpose, so a success is remembered for some minutes under a keyed digest
+    that only this process can make; a failure never is. An unknown user costs as much time as a
+    wrong password.
+    """
+
+    def __init__(
+        self,
+        users: Sequence[Principal],
+        keys: Sequence[Principal],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._users = {user.name: user for user in users}
+        self._keys = {key.hash: key for key in keys}
+        self._decoy = users[0].hash if users else hash_password(secrets.token_hex())
+        self._clock = clock
+        self._secret = secrets.token_bytes(32)
+        self._remembered: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def user(self, name: str, password: str) -> Principal | None:
+        """The user of that name if the password is right."""
+        user = self._users.get(name)
+        mark = self._mark(name, password)
+        if user is not None and self._is_remembered(mark):
+            return user
+        right = verify_password(user.hash if user else self._decoy, password)
+        if user is None or not right:
+            return None
+        self._remember(mark)
+        return user
+
+    def key(self, key: str) -> Principal | None:
+        """The program whose bearer key this is."""
+        return self._keys.get(hash_api_key(key))
+
+    def _mark(self, name: str, password: str) -> bytes:
+        text = f"{len(name)}:{name}:{password}".encode(errors="surrogatepass")
+        return hmac.digest(self._secret, text, hashlib.sha256)
+
+    def _is_remembered(self, mark: bytes) -> bool:
+        with self._lock:
+            ends_at_s = self._remembered.get(mark)
+            if ends_at_s is None or ends_at_s <= self._clock():
+                self._remembered.pop(mark, None)
+                return False
+            return True
+
+    def _remember(self, mark: bytes) -> None:
+        with self._lock:
+            self._remembered[mark] = self._clock() + REMEMBERED_S
+            while len(self._remembered) > MOST_REMEMBERED:
+                self._remembered.popitem(last=False)
+
+
+class _BearerAuth(HTTPTokenAuth):  # type: ignore[misc]  # the library is not typed
+    """Takes the scheme in any case, as HTTP says (the base class compares it letter by letter)."""
+
+    def is_compatible_auth(self, headers: Mapping[str, str]) -> bool:
+        """Whether the request carries a bearer token."""
+        return headers.get("Authorization", "").partition(" ")[0].lower() == "bearer"
+
+
+class Guard:
+    """Lets a request pass or raises Problem 401 or 403; Flask-HTTPAuth reads the header."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        basic = HTTPBasicAuth(realm=REALM)
+        bearer = _BearerAuth("Bearer", realm=REALM)
+
+        def _user(name: str, password: str) -> Principal | None:
+            return authenticator.user(name, password) if name else None
+
+        def _key(token: str) -> Principal | None:
+            return authenticator.key(token) if token else None
+
+        basic.verify_password(_user)
+        bearer.verify_token(_key)
+        for scheme in (basic, bearer):
+            scheme.get_user_roles(_roles)
+            scheme.error_handler(_refuse)
+        self._auth = MultiAuth(basic, bearer)
+
+    def require(self, role: str) -> Principal | None:
+        """Check the current request; returns who asks."""
+        self._auth.login_required(role=role)(lambda: None)()
+        who = self._auth.current_user()
+        return who if isinstance(who, Principal) else None
+
+
+def _roles(who: Principal) -> list[str]:
+    return list(_ROLES_OF[who.role])
+
+
+def _refuse(status: int) -> None:
+    if status == 403:
+        raise Problem(403, "forbidden", "Your role does not allow this.")
+    raise Problem(
+        401, "unauthorized", "A user and password, or an API key, is needed.", headers=_CHALLENGES
+    )

@@ -1,0 +1,45 @@
+"""What the resources share, made once an application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flask import current_app
+
+from analytics_service.config import Settings
+from analytics_service.domain.windows import Window, window_named
+from dashboard_api.counters import ServerState
+from dashboard_api.database import Reader
+from dashboard_api.monitor import DatabaseMonitor
+
+EXTENSION = "stacklens"
+
+
+def utc_now() -> datetime:
+    """The clock of the running service."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Settings, database access, state shared by the workers, and the clock."""
+
+    settings: Settings
+    reader: Reader
+    monitor: DatabaseMonitor
+    state: ServerState
+    now: Callable[[], datetime]
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The windows that are kept, finest first."""
+        return tuple(window_named(name) for name in self.settings.aggregation_windows)
+
+
+def context() -> Context:
+    """The context of the application that handles the current request."""
+    found = current_app.extensions[EXTENSION]
+    assert isinstance(found, Context)
+    return found

@@ -1,0 +1,93 @@
+"""Read access to the database as the read-only role, its troubles turned into 503."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import psycopg2
+from psycopg2 import errors as pg_errors
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+from analytics_service.adapters.timescale.connecting import ConnectionParameters, parameters
+from analytics_service.adapters.timescale.errors import PoolError
+from analytics_service.adapters.timescale.pool import Pool
+from analytics_service.config import Settings
+from dashboard_api.deadlines import deadline
+from dashboard_api.errors import unavailable
+from dashboard_api.monitor import DatabaseMonitor
+
+STATEMENT_TIMEOUT_MS = 5_000
+REQUEST_DEADLINE_S = 6.0
+CHECKOUT_TIMEOUT_S = 2.0
+
+_NOT_MIGRATED = ("42P01", "42703")  # no such table, no such column
+
+_log = logging.getLogger(__name__)
+
+Query = str | sql.Composable
+Values = Mapping[str, object] | Sequence[object] | None
+
+
+def reader_parameters(settings: Settings, application_name: str) -> ConnectionParameters:
+    """How the API connects: the read-only role, read-only transactions, 5 s a statement."""
+    return parameters(
+        settings,
+        "reader",
+        application_name=application_name,
+        statement_timeout_ms=STATEMENT_TIMEOUT_MS,
+        session={"default_transaction_read_only": "on"},
+    )
+
+
+class Reader:
+    """A pool of read-only connections for one process; opened by its first query."""
+
+    def __init__(self, settings: Settings, monitor: DatabaseMonitor) -> None:
+        self._params = reader_parameters(settings, "stacklens-dashboard-api")
+        self._monitor = monitor
+        self._pool = Pool(
+            self._params,
+            minimum=0,
+            maximum=settings.db_pool_max,
+            checkout_timeout_s=CHECKOUT_TIMEOUT_S,
+        )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Cursor]:
+        """A cursor in one transaction; Problem 503 when the database cannot answer in time."""
+        if self._monitor.hangs():
+            raise unavailable("The database does not answer.")
+        try:
+            with (
+                deadline(REQUEST_DEADLINE_S, self._monitor.hangs),
+                self._pool.connection() as connection,
+                connection.cursor() as cursor,
+            ):
+                yield cursor
+        except PoolError as error:
+            _log.warning("no connection for a request: %s", error)
+            raise unavailable("The database is too busy.") from None
+        except pg_errors.QueryCanceled as error:
+            _log.warning("a query took too long: %s", self._params.why(error))
+            raise unavailable("The database took too long; ask for less.") from None
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            _log.warning("the database failed a request: %s", self._params.why(error))
+            raise unavailable("The database cannot be reached.") from None
+        except psycopg2.ProgrammingError as error:
+            if error.pgcode not in _NOT_MIGRATED:
+                raise
+            _log.warning("the schema is not there: %s", self._params.why(error))
+            raise unavailable("The database schema is not up to date.") from None
+
+    def rows(self, query: Query, values: Values = None) -> list[tuple[object, ...]]:
+        """All rows of one query."""
+        with self.snapshot() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall()
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._pool.close()

@@ -1,0 +1,1 @@
+"""What the resources read from the database."""

@@ -1,0 +1,29 @@
+"""How much has been consumed in all."""
+
+from __future__ import annotations
+
+from dashboard_api.database import Reader
+
+_NAMES = (
+    "events_stored",
+    "events_dead_lettered",
+    "events_lost_to_retention",
+    "dead_letters_pending",
+)
+_TOTALS = """
+    SELECT
+        coalesce(sum(events_stored), 0)::bigint,
+        coalesce(sum(events_dead_lettered), 0)::bigint,
+        coalesce(sum(events_lost), 0)::bigint,
+        (SELECT count(*) FROM analytics_dead_letters WHERE status = 'pending')
+    FROM kafka_offsets
+"""
+
+
+def totals(reader: Reader) -> dict[str, int]:
+    """Totals over all topics since the database was made."""
+    with reader.snapshot() as cursor:
+        cursor.execute(_TOTALS)
+        row = cursor.fetchone()
+    assert row is not None
+    return dict(zip(_NAMES, row, strict=True))

@@ -1,0 +1,92 @@
+"""gunicorn around the application: a few forked workers of several threads each."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from analytics_service.config import Settings
+from dashboard_api import deadlines
+from dashboard_api.app import create_app
+from dashboard_api.counters import ServerState
+from dashboard_api.server_log import ServerLogger
+
+MOST_WORKERS = 4
+GRACEFUL_S = 15
+WORKER_TIMEOUT_S = 30
+KEEPALIVE_S = 75
+LONGEST_REQUEST_LINE = 8190
+
+_log = logging.getLogger(__name__)
+
+
+def default_workers() -> int:
+    """Two a core and one more, at most four."""
+    return min(MOST_WORKERS, 2 * (os.cpu_count() or 1) + 1)
+
+
+class DashboardServer(BaseApplication):  # type: ignore[misc]  # the library is not typed
+    """Runs the API until SIGTERM or SIGINT; `run()` does not return before."""
+
+    def __init__(self, settings: Settings, *, workers: int, threads: int) -> None:
+        self._settings = settings
+        self._workers = workers
+        self._threads = threads
+        self._state = ServerState(workers)
+        super().__init__()
+
+    def load_config(self) -> None:
+        """gunicorn's own settings; nothing is taken from its environment or files."""
+        host = (
+            f"[{self._settings.api_host}]"
+            if ":" in self._settings.api_host
+            else self._settings.api_host
+        )
+        options: dict[str, Any] = {
+            "bind": f"{host}:{self._settings.api_port}",
+            "workers": self._workers,
+            "threads": self._threads,
+            "worker_class": "gthread",
+            "preload_app": True,
+            "timeout": WORKER_TIMEOUT_S,
+            "graceful_timeout": GRACEFUL_S,
+            "keepalive": KEEPALIVE_S,
+            "limit_request_line": LONGEST_REQUEST_LINE,
+            "control_socket_disable": True,
+            "proc_name": "stacklens-api",
+            "logger_class": ServerLogger,
+            "when_ready": self._announce,
+            "pre_fork": self._before_fork,
+            "post_fork": self._in_worker,
+            "child_exit": self._worker_gone,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def init(self, parser: Any, opts: Any, args: Any) -> None:
+        """Nothing: there is no command line to read."""
+
+    def load(self) -> Flask:
+        """The application, made once before the workers are forked."""
+        return create_app(self._settings, state=self._state)
+
+    @staticmethod
+    def _announce(arbiter: Any) -> None:
+        for listener in arbiter.LISTENERS:
+            host, port = listener.sock.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            _log.info("dashboard-api listening on http://%s:%d", shown, port)
+
+    def _before_fork(self, _arbiter: Any, worker: Any) -> None:
+        worker.stacklens_slot = self._state.requests.reserve()
+
+    def _in_worker(self, _arbiter: Any, worker: Any) -> None:
+        self._state.requests.bind(worker.stacklens_slot)
+        deadlines.install()
+
+    def _worker_gone(self, _arbiter: Any, worker: Any) -> None:
+        self._state.requests.release(worker.stacklens_slot)

@@ -1,0 +1,2 @@
+DROP TABLE public.retention_tiers;
+DROP TABLE public.system_config;

@@ -1,0 +1,49 @@
+"""What every test can use, and the run's one stack under xdist (see tests/stack_fixtures.py)."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stack_fixtures import RunStack, WorkersRunStack, run_stack_key
+
+pytest_plugins = ["tests.stack_fixtures"]
+
+WITHOUT_SERVERS = "tests/unit/"
+_shared_directory = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare (not start) the run's stack: servers start when a test that needs them is near."""
+    worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        config.stash[run_stack_key] = WorkersRunStack(Path(worker_input["stack_file"]))
+        return
+    directory = Path(tempfile.mkdtemp(prefix="stacklens-tests-"))
+    config.stash[_shared_directory] = directory
+    config.stash[run_stack_key] = RunStack(directory / "stack.json")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the servers of the run."""
+    if run_stack_key in config.stash:
+        config.stash[run_stack_key].close()
+    if _shared_directory in config.stash:
+        shutil.rmtree(config.stash[_shared_directory], ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist, in the controller: tell a worker where it will find the servers."""
+    node.workerinput["stack_file"] = str(node.config.stash[_shared_directory] / "stack.json")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """xdist, in the controller: start the servers once it is known that a test wants them."""
+    if any(not test.startswith(WITHOUT_SERVERS) for test in ids):
+        node.config.stash[run_stack_key].get()
