@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def up_until_signal(env_file: Path | None, *, fsync: bool) -> int:
     """Run the stack until SIGINT or SIGTERM, or until one of its servers ends (status 1)."""
     asked_to_end = threading.Event()
+    if env_file is not None:
+        env_file.unlink(missing_ok=True)  # of a stack that could not remove it any more
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     with running_stack(fsync=fsync) as stack:

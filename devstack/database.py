@@ -99,12 +99,11 @@ class Postgres(GuardedProcess):
         super().__init__(
             name="PostgreSQL",
             argv=[str(_program(part, "postgres")), "-D", str(data)],
-            log=directory / "postgres.log",
+            directory=directory,
             env=ENVIRONMENT,
             end_signal=signal.SIGQUIT,
             stop_signal=signal.SIGINT,
             account=account,
-            remove=[directory],
         )
 
     def wait_until_ready(self) -> None:

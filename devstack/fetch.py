@@ -11,6 +11,8 @@ from devstack.broker import fetch_kafka, kafka_part
 from devstack.cache import Part, Progress, default_directory, locked
 from devstack.database import fetch_postgres, postgres_part
 from devstack.debian import require_apt
+from devstack.java import ahead_of_time_cache
+from devstack.training import train
 
 SECONDS_BETWEEN_LINES = 2.0
 
@@ -22,6 +24,11 @@ class Parts:
     kafka: Part
     postgres: Part
 
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.kafka.ready and self.postgres.ready and ahead_of_time_cache(self.kafka).exists()
+
 
 def fetch(cache_dir: Path | None, progress: Progress) -> Parts:
     """Return the two parts, downloading what is not in the cache yet.
@@ -30,24 +37,35 @@ def fetch(cache_dir: Path | None, progress: Progress) -> Parts:
     """
     cache = cache_dir or default_directory()
     parts = Parts(kafka_part(cache), postgres_part(cache))
-    if parts.kafka.ready and parts.postgres.ready:
+    if parts.ready:
         return parts
     if not parts.postgres.ready:
         require_apt()
     with locked(cache, progress):
+        if parts.ready:  # whoever held the lock has just made them
+            return parts
         began = time.monotonic()
+        progress(f"preparing Kafka and PostgreSQL in {cache} (once)")
         with ThreadPoolExecutor(2) as pool:
-            jobs: dict[str, tuple[Part, Future[None]]] = {}
-            if not parts.kafka.ready:
-                jobs["Kafka"] = (parts.kafka, pool.submit(fetch_kafka, parts.kafka))
-            if not parts.postgres.ready:
-                jobs["PostgreSQL"] = (parts.postgres, pool.submit(fetch_postgres, parts.postgres))
-            if jobs:
-                progress(f"fetching {' and '.join(jobs)} into {cache} (once)")
+            jobs = {
+                "Kafka": (parts.kafka, pool.submit(_make_kafka, parts.kafka)),
+                "PostgreSQL": (parts.postgres, pool.submit(_make_postgres, parts.postgres)),
+            }
             _watch(jobs, progress)
-        if jobs:
-            progress(f"fetched in {time.monotonic() - began:.0f} s")
+        progress(f"ready after {time.monotonic() - began:.0f} s")
     return parts
+
+
+def _make_kafka(part: Part) -> None:
+    if not part.ready:
+        fetch_kafka(part)
+    if not ahead_of_time_cache(part).exists():
+        train(part)
+
+
+def _make_postgres(part: Part) -> None:
+    if not part.ready:
+        fetch_postgres(part)
 
 
 def _watch(jobs: dict[str, tuple[Part, Future[None]]], progress: Progress) -> None:
@@ -57,11 +75,16 @@ def _watch(jobs: dict[str, tuple[Part, Future[None]]], progress: Progress) -> No
         for future in finished:
             future.result()
         if pending:
-            sizes = (
-                f"{name} {'ready' if future.done() else f'{_megabytes(part.path)} MB'}"
-                for name, (part, future) in jobs.items()
-            )
-            progress("  " + ", ".join(sizes))
+            states = (f"{name} {_state(part, future)}" for name, (part, future) in jobs.items())
+            progress("  " + ", ".join(states))
+
+
+def _state(part: Part, future: Future[None]) -> str:
+    if future.done():
+        return "ready"
+    if part.ready:
+        return "runs once to learn a quick start"
+    return f"{_megabytes(part.path)} MB"
 
 
 def _megabytes(directory: Path) -> int:

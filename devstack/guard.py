@@ -5,6 +5,7 @@ process on standard input: the pipe closes when that process ends, however it en
 included). Standard library only, and few modules: it has to start at once.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -63,8 +64,9 @@ def main() -> int:
     ready, _, _ = select.select([0, ended], [], [])
     if ended not in ready:
         _end(child, spec["end_signal"])
-        for directory in spec["remove"]:
-            shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(spec["directory"], ignore_errors=True)
+        with contextlib.suppress(OSError):  # the other server's guard may need it yet
+            os.rmdir(os.path.dirname(spec["directory"]))
     return child.wait()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from devstack.errors import NotHereError
 
 LOCK = Path(__file__).with_name("kafka_jars.lock")
 ENDPOINTS = ("org.apache.kafka:kafka_2.13:4.1.1", "org.slf4j:slf4j-simple:1.7.36")
+CERTIFICATES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/cert.pem"))
 ATTEMPTS = 3
 DOWNLOADS_AT_ONCE = 8
 
@@ -31,9 +34,24 @@ def fetch_jars(target: Path) -> None:
         artifact = context.project(group, name).at_version(version).artifact()
         shutil.move(_download(artifact, digest), target)
 
-    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+    with _machines_certificates(), ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         list(pool.map(fetch, locked))
     shutil.rmtree(repository)
+
+
+@contextlib.contextmanager
+def _machines_certificates() -> Iterator[None]:
+    """Trust whom the machine trusts: behind a company's proxy that is more than certifi knows."""
+    bundle = next((path for path in CERTIFICATES if path.exists()), None)
+    if bundle is None or {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} & set(os.environ):
+        yield
+        return
+    # The variable is the only way in: jgo calls `requests` without a session of ours.
+    os.environ["REQUESTS_CA_BUNDLE"] = str(bundle)
+    try:
+        yield
+    finally:
+        del os.environ["REQUESTS_CA_BUNDLE"]
 
 
 def _download(artifact: Artifact, digest: str) -> Path:

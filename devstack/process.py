@@ -28,19 +28,24 @@ class Account:
 class GuardedProcess:
     """One server: `start`, `stop` (politely), `kill` (-9), `close` (with its data).
 
+    Everything that is the server's own is in `directory`, its log too.
     `end_signal` is the one that ends the server at once when nobody needs its data any more.
     """
 
     name: str
     argv: Sequence[str]
-    log: Path
+    directory: Path
     env: Mapping[str, str]
     end_signal: signal.Signals
     stop_signal: signal.Signals
     account: Account = field(default_factory=Account)
-    remove: Sequence[Path] = ()
     _guard: subprocess.Popen[bytes] | None = None
     _pid: int | None = None
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.directory / "server.log"
 
     @property
     def pid(self) -> int | None:
@@ -64,7 +69,7 @@ class GuardedProcess:
             "uid": self.account.uid,
             "gid": self.account.gid,
             "end_signal": int(self.end_signal),
-            "remove": [str(path) for path in self.remove],
+            "directory": str(self.directory),
         }
         self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(GUARD), json.dumps(spec)],

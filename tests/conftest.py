@@ -1,4 +1,4 @@
-"""What every test can use, and the run's one stack under xdist (see tests/stack_fixtures.py)."""
+"""What every test can use, and the run's one stack under xdist (see tests/run_stack.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack_fixtures import RunStack, WorkersRunStack, run_stack_key
+from tests.run_stack import RunStack, WorkersRunStack, run_stack_key
 
 pytest_plugins = ["tests.stack_fixtures"]
 

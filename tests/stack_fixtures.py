@@ -11,58 +11,25 @@ settings_env     the environment of a product process on that database and those
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import psycopg2
 import pytest
 from kafka.admin import KafkaAdminClient
-from psycopg2 import sql
 
 from devstack.api import Stack, running_stack
-from tests.waiting import wait_until
+from tests.databases import (
+    Database,
+    close_and_rename,
+    create_database,
+    drop_database,
+    maintenance,
+)
+from tests.run_stack import RunStack, run_stack_key
 
 INPUT_PARTITIONS = 6
 OTHER_PARTITIONS = 1
-
-
-@dataclass(frozen=True)
-class Database:
-    """One database of a stack, seen as its superuser."""
-
-    stack: Stack
-    name: str
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The stack's variables, pointing at this database."""
-        return {**self.stack.env, "DB_NAME": self.name}
-
-    def connect(self, **options: Any) -> psycopg2.extensions.connection:
-        """A new connection in autocommit mode; the caller closes it."""
-        connection = psycopg2.connect(
-            host=self.stack.db_host,
-            port=self.stack.db_port,
-            dbname=self.name,
-            **{"user": self.stack.db_user, "password": self.stack.db_password, **options},
-        )
-        connection.autocommit = True
-        return connection
-
-    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """The rows of one query, on a connection of its own."""
-        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(query, parameters)
-            return cursor.fetchall()
-
-    def execute(self, statement: str | sql.Composable, *parameters: object) -> None:
-        """Run one statement that returns nothing, on a connection of its own."""
-        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
 
 
 @dataclass(frozen=True)
@@ -78,6 +45,7 @@ class Topics:
     def env(self) -> dict[str, str]:
         """The variables that name them."""
         return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "KAFKA_INPUT_TOPIC": self.input,
             "KAFKA_OUTPUT_TOPIC": self.output,
             "KAFKA_DLQ_TOPIC": self.dlq,
@@ -86,57 +54,6 @@ class Topics:
             "KAFKA_DLQ_PARTITIONS": str(OTHER_PARTITIONS),
             "KAFKA_REPLICATION_FACTOR": "1",
         }
-
-
-class RunStack:
-    """Starts the run's stack when it is first needed, in the process that lives longest.
-
-    Under xdist that is the controller, which writes where the servers are to a file that the
-    workers read; otherwise it is the one process there is.
-    """
-
-    def __init__(self, shared_file: Path | None = None) -> None:
-        self.run_id = secrets.token_hex(4)
-        self._shared_file = shared_file
-        self._closing = contextlib.ExitStack()
-        self._stack: Stack | None = None
-
-    def get(self) -> Stack:
-        """The stack, started now if it was not yet."""
-        if self._stack is None:
-            # Throw-away data: without fsync a database is made and dropped several times quicker.
-            self._stack = self._closing.enter_context(running_stack(fsync=False))
-            self._closing.callback(_drop_template, self._stack, self.run_id)
-            if self._shared_file is not None:
-                partial = self._shared_file.with_suffix(".partial")
-                partial.touch(mode=0o600)
-                partial.write_text(json.dumps({"run_id": self.run_id, **self._stack.env}))
-                partial.rename(self._shared_file)
-        return self._stack
-
-    def close(self) -> None:
-        """End the stack, if it was started."""
-        self._closing.close()
-
-
-class WorkersRunStack(RunStack):
-    """The same in an xdist worker: reads what the controller wrote."""
-
-    def __init__(self, shared_file: Path) -> None:
-        super().__init__()
-        self._file = shared_file
-
-    def get(self) -> Stack:
-        """The controller's stack; its servers' handles stay with the controller."""
-        if self._stack is None:
-            wait_until(self._file.exists, 300, "the controlling process starts the servers")
-            env = json.loads(self._file.read_text())
-            self.run_id = env.pop("run_id")
-            self._stack = self._closing.enter_context(running_stack(environ=env))
-        return self._stack
-
-
-run_stack_key = pytest.StashKey[RunStack]()
 
 
 @pytest.fixture(scope="session")
@@ -154,43 +71,37 @@ def stack(run_stack: RunStack) -> Stack:
 @pytest.fixture
 def private_stack() -> Iterator[Stack]:
     """A Kafka and a TimescaleDB of this test alone, to be stopped and killed at will."""
-    with running_stack(fsync=True, environ={}) as stack:
+    with running_stack(environ={}) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
 def migrated_template(stack: Stack, run_stack: RunStack) -> str:
     """The name of a migrated database to copy, made once per run by whoever comes first."""
-    name = _template_name(run_stack.run_id)
-    with _maintenance(stack) as cursor:
+    name = run_stack.template_name
+    with maintenance(stack).cursor() as cursor:  # which holds the lock while it is open
         cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (name,))
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
         if cursor.fetchone() is None:
             building = f"{name}_building"
-            cursor.execute(_statement("CREATE DATABASE {}", building))
-            migrate(Database(stack, building))
-            # Nobody connects any more, TimescaleDB's own scheduler included: it can be copied.
-            cursor.execute(_statement("ALTER DATABASE {} ALLOW_CONNECTIONS false", building))
-            cursor.execute(_statement("ALTER DATABASE {} RENAME TO {}", building, name))
+            drop_database(stack, building)
+            migrated = create_database(stack, building, "template0")
+            migrate(migrated)
+            close_and_rename(migrated, name)
     return name
 
 
 @pytest.fixture
 def make_database(stack: Stack) -> Iterator[Callable[[str], Database]]:
     """Make databases from a named template; all are dropped at the end of the test."""
-    made: list[Database] = []
+    with contextlib.ExitStack() as dropping:
 
-    def make(template: str) -> Database:
-        database = Database(stack, f"test_{secrets.token_hex(6)}")
-        with _maintenance(stack) as cursor:
-            cursor.execute(_statement("CREATE DATABASE {} TEMPLATE {}", database.name, template))
-        made.append(database)
-        return database
+        def make(template: str) -> Database:
+            name = f"test_{secrets.token_hex(6)}"
+            dropping.callback(drop_database, stack, name)
+            return create_database(stack, name, template)
 
-    yield make
-    with _maintenance(stack) as cursor:
-        for database in made:
-            cursor.execute(_statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name))
+        yield make
 
 
 @pytest.fixture
@@ -208,19 +119,15 @@ def empty_database(make_database: Callable[[str], Database]) -> Database:
 @pytest.fixture
 def topics(stack: Stack) -> Iterator[Topics]:
     """Topics of this test alone: six input partitions, one each of the others."""
-    suffix = secrets.token_hex(4)
-    names = Topics(
-        stack.kafka_bootstrap_servers, f"events-{suffix}", f"alerts-{suffix}", f"dlq-{suffix}"
-    )
     with kafka_admin(stack) as admin:
-        create_topics(admin, names)
+        names = create_topics(stack, admin)
         yield names
         admin.delete_topics([names.input, names.output, names.dlq], raise_errors=False)
 
 
 @pytest.fixture
 def settings_env(database: Database, topics: Topics) -> dict[str, str]:
-    """The environment of a product process: to be laid over `os.environ`, or given as it is."""
+    """The variables of a product process, to be laid over `os.environ` or read as they are."""
     return product_env(database, topics)
 
 
@@ -237,14 +144,19 @@ def product_env(database: Database, topics: Topics) -> dict[str, str]:
 
 def migrate(database: Database) -> None:
     """Bring a database to the newest schema."""
+    # Imported here, so that a test which needs no schema does not need the migrations either.
     from analytics_service.adapters.timescale.migrations import Migrator
     from analytics_service.config import load_settings
 
     Migrator(load_settings({**database.env, "APP_ENV": "test"}, env_file=None)).up()
 
 
-def create_topics(admin: KafkaAdminClient, topics: Topics) -> None:
-    """Create the three topics and wait until every partition has a leader."""
+def create_topics(stack: Stack, admin: KafkaAdminClient) -> Topics:
+    """Create three topics of new names and wait until every partition has a leader."""
+    suffix = secrets.token_hex(4)
+    topics = Topics(
+        stack.kafka_bootstrap_servers, f"events-{suffix}", f"alerts-{suffix}", f"dlq-{suffix}"
+    )
     wanted = {
         topics.input: {"num_partitions": INPUT_PARTITIONS, "replication_factor": 1},
         topics.output: {"num_partitions": OTHER_PARTITIONS, "replication_factor": 1},
@@ -255,6 +167,7 @@ def create_topics(admin: KafkaAdminClient, topics: Topics) -> None:
         },
     }
     admin.create_topics(wanted, wait_for_metadata=True)
+    return topics
 
 
 @contextlib.contextmanager
@@ -265,25 +178,3 @@ def kafka_admin(stack: Stack) -> Iterator[KafkaAdminClient]:
         yield admin
     finally:
         admin.close()
-
-
-@contextlib.contextmanager
-def _maintenance(stack: Stack) -> Iterator[psycopg2.extensions.cursor]:
-    connection = Database(stack, "postgres").connect()
-    with contextlib.closing(connection), connection.cursor() as cursor:
-        yield cursor
-
-
-def _statement(text: str, *names: str) -> sql.Composed:
-    return sql.SQL(text).format(*map(sql.Identifier, names))
-
-
-def _template_name(run_id: str) -> str:
-    return f"test_template_{run_id}"
-
-
-def _drop_template(stack: Stack, run_id: str) -> None:
-    if stack.postgres is not None:
-        return  # the whole server goes away
-    with _maintenance(stack) as cursor:
-        cursor.execute(_statement("DROP DATABASE IF EXISTS {}", _template_name(run_id)))

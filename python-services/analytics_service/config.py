@@ -30,7 +30,7 @@ class ConfigurationError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings:  # pylint: disable=too-many-instance-attributes  # one for each setting
     """The effective settings; one attribute for each environment variable, in lower case."""
 
     app_env: str
@@ -136,8 +136,7 @@ def load_settings(
             values[option.attribute] = option.read(merged)
         except ValueError as error:
             problems.append(f"{option.name}: {error}")
-    if not problems:
-        problems += _cross_checks(values, merged)
+    problems += _cross_checks(values, merged)
     if problems:
         raise ConfigurationError(problems)
     return Settings(**values)  # type: ignore[arg-type]  # one attribute an option: a test compares the two
@@ -154,19 +153,16 @@ def _from_file(env_file: Path | None, problems: list[str]) -> dict[str, str]:
 
 
 def _cross_checks(values: dict[str, Value], given: Mapping[str, str]) -> list[str]:
-    """Rules over more than one setting, and the defaults that depend on another setting."""
+    """Rules over more than one setting, and defaults that depend on another; broken settings are absent."""
     problems = []
-    if not _is_set(given, "MAX_EVENT_AGE_DAYS"):
+    if not given.get("MAX_EVENT_AGE_DAYS", "").strip() and "retention_warm" in values:
         values["max_event_age_days"] = values["retention_warm"]
-    if int(str(values["db_pool_min"])) > int(str(values["db_pool_max"])):
+    least, most = values.get("db_pool_min"), values.get("db_pool_max")
+    if isinstance(least, int) and isinstance(most, int) and least > most:
         problems.append("DB_POOL_MIN: must not be above DB_POOL_MAX")
-    if values["app_env"] == "production":
+    if values.get("app_env") == "production":
         problems += production_problems(given, values)
     return problems
-
-
-def _is_set(given: Mapping[str, str], name: str) -> bool:
-    return given.get(name, "").strip() != ""
 
 
 def option_names() -> list[str]:

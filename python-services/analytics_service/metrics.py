@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from analytics_service.domain.reasons import REASONS
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types there
 REGISTRY = CollectorRegistry(auto_describe=True)
 
 READY = Gauge(

@@ -1,7 +1,7 @@
 """Password hashes for API_USERS and API_KEYS, and the lists of those who may log in.
 
 A hash is werkzeug's scrypt form with each `$` written as `.`, which occurs nowhere else in it: so
-it passes unchanged through env files, `source`, compose and shells. Werkzeug's own form will do too.
+it passes unchanged through env files, `source`, compose and shells. Werkzeug's own form will do.
 API keys are long random texts, for which one SHA-256 is enough (there is nothing to guess), written
 `sha256.<64 hex digits>`.
 """

@@ -31,7 +31,10 @@ REALM = "StackLens"
 REMEMBERED_S = 300.0
 MOST_REMEMBERED = 1024
 
-_CHALLENGES = [("WWW-Authenticate", f'{scheme} realm="{REALM}"') for scheme in ("Basic", "Bearer")]
+_CHALLENGES = [
+    ("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"'),
+    ("WWW-Authenticate", f'Bearer realm="{REALM}"'),
+]
 _ROLES_OF = {"admin": ("admin", "reader"), "reader": ("reader",)}
 
 _log = logging.getLogger(__name__)
@@ -89,12 +92,16 @@ class Authenticator:
         users: Sequence[Principal],
         keys: Sequence[Principal],
         *,
+        verify: Callable[[str, str], bool] = verify_password,
         clock: Callable[[], float] = time.monotonic,
+        most_remembered: int = MOST_REMEMBERED,
     ) -> None:
         self._users = {user.name: user for user in users}
         self._keys = {key.hash: key for key in keys}
         self._decoy = users[0].hash if users else hash_password(secrets.token_hex())
+        self._verify = verify
         self._clock = clock
+        self._most_remembered = most_remembered
         self._secret = secrets.token_bytes(32)
         self._remembered: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
@@ -105,7 +112,7 @@ class Authenticator:
         mark = self._mark(name, password)
         if user is not None and self._is_remembered(mark):
             return user
-        right = verify_password(user.hash if user else self._decoy, password)
+        right = self._verify(user.hash if user else self._decoy, password)
         if user is None or not right:
             return None
         self._remember(mark)
@@ -130,7 +137,7 @@ class Authenticator:
     def _remember(self, mark: bytes) -> None:
         with self._lock:
             self._remembered[mark] = self._clock() + REMEMBERED_S
-            while len(self._remembered) > MOST_REMEMBERED:
+            while len(self._remembered) > self._most_remembered:
                 self._remembered.popitem(last=False)
 
 

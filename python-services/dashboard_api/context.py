@@ -37,6 +37,11 @@ class Context:
         """The windows that are kept, finest first."""
         return tuple(window_named(name) for name in self.settings.aggregation_windows)
 
+    def close(self) -> None:
+        """Stop probing and close the connections."""
+        self.monitor.stop()
+        self.reader.close()
+
 
 def context() -> Context:
     """The context of the application that handles the current request."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import psycopg2
-from psycopg2 import errors as pg_errors
 from psycopg2 import sql
+from psycopg2.extensions import QueryCanceledError
 from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.adapters.timescale.connecting import ConnectionParameters, parameters
@@ -16,7 +16,7 @@ from analytics_service.adapters.timescale.errors import PoolError
 from analytics_service.adapters.timescale.pool import Pool
 from analytics_service.config import Settings
 from dashboard_api.deadlines import deadline
-from dashboard_api.errors import unavailable
+from dashboard_api.errors import Problem, unavailable
 from dashboard_api.monitor import DatabaseMonitor
 
 STATEMENT_TIMEOUT_MS = 5_000
@@ -24,6 +24,7 @@ REQUEST_DEADLINE_S = 6.0
 CHECKOUT_TIMEOUT_S = 2.0
 
 _NOT_MIGRATED = ("42P01", "42703")  # no such table, no such column
+_LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 _log = logging.getLogger(__name__)
 
@@ -70,23 +71,30 @@ class Reader:
         except PoolError as error:
             _log.warning("no connection for a request: %s", error)
             raise unavailable("The database is too busy.") from None
-        except pg_errors.QueryCanceled as error:
-            _log.warning("a query took too long: %s", self._params.why(error))
-            raise unavailable("The database took too long; ask for less.") from None
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            _log.warning("the database failed a request: %s", self._params.why(error))
-            raise unavailable("The database cannot be reached.") from None
-        except psycopg2.ProgrammingError as error:
-            if error.pgcode not in _NOT_MIGRATED:
+        except psycopg2.Error as error:
+            problem = self._problem(error)
+            if problem is None:
                 raise
-            _log.warning("the schema is not there: %s", self._params.why(error))
-            raise unavailable("The database schema is not up to date.") from None
+            raise problem from None
 
     def rows(self, query: Query, values: Values = None) -> list[tuple[object, ...]]:
         """All rows of one query."""
         with self.snapshot() as cursor:
             cursor.execute(query, values)
             return cursor.fetchall()
+
+    def _problem(self, error: psycopg2.Error) -> Problem | None:
+        """What to answer when the database is at fault; None when our own query is."""
+        if isinstance(error, QueryCanceledError):
+            detail = "The database took too long; ask for less."
+        elif error.pgcode in _NOT_MIGRATED:
+            detail = "The database schema is not up to date."
+        elif isinstance(error, _LOST) or error.pgcode is None:
+            detail = "The database cannot be reached."
+        else:
+            return None
+        _log.warning("%s %s", detail, self._params.why(error))
+        return unavailable(detail)
 
     def close(self) -> None:
         """Close the pool."""

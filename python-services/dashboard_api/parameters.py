@@ -12,12 +12,14 @@ from typing import TypeVar
 import msgspec
 from werkzeug.datastructures import MultiDict
 
-from analytics_service.domain.windows import Window, window_named
+from analytics_service.domain.windows import WINDOWS, Window, window_named
 from dashboard_api.errors import invalid_parameters
 from dashboard_api.times import epoch_us, from_epoch_us, parse_moment
 
 LONGEST_SERVICE = 255
 MOST_SERVICES = 500
+
+_WINDOW_NAMES = tuple(window.name for window in WINDOWS)
 
 T = TypeVar("T")
 
@@ -50,7 +52,13 @@ class Parameters:
 
     def window(self, default: str = "1min") -> Window:
         """`window`: the name of a window."""
-        return self._single("window", window_named, window_named(default))
+
+        def parse(text: str) -> Window:
+            if text not in _WINDOW_NAMES:
+                raise ValueError(f"must be one of {', '.join(_WINDOW_NAMES)}")
+            return window_named(text)
+
+        return self._single("window", parse, window_named(default))
 
     def moment(self, name: str, default: str | None = None) -> datetime | None:
         """`name`: a moment, see `parse_moment`."""

@@ -48,6 +48,7 @@ def plan_range(
     if at is None or at >= end_s:
         return Plan(start_s, start_s, ())
     begin = at
+    end_s = _rounded_end(end_s, fine_first, floors)
     pieces: list[Piece] = []
     while at < end_s:
         piece = _next_piece(at, end_s, fine_first, floors)
@@ -71,6 +72,15 @@ def _first_covered(
     return min((floor for floor in floors.values() if floor is not None), default=None)
 
 
+def _rounded_end(end_s: int, fine_first: Sequence[Window], floors: Mapping[str, int | None]) -> int:
+    """`end_s` rounded up to the finest window kept there."""
+    for window in fine_first:
+        begins = (end_s - 1) - (end_s - 1) % window.seconds
+        if _is_kept(window, begins, floors):
+            return begins + window.seconds
+    return end_s
+
+
 def _next_piece(
     at: int, end_s: int, fine_first: Sequence[Window], floors: Mapping[str, int | None]
 ) -> Piece:
@@ -78,6 +88,7 @@ def _next_piece(
     usable = [w for w in fine_first if at % w.seconds == 0 and _is_kept(w, at, floors)]
     fitting = [w for w in usable if at + w.seconds <= end_s]
     if not fitting:
+        # The finer windows begin to be kept between here and the end.
         return Piece(usable[0], at, at + usable[0].seconds)
     window = fitting[-1]
     stop = end_s

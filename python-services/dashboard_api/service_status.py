@@ -37,7 +37,7 @@ THRESHOLD_KEYS = tuple(field.name for field in fields(Thresholds))
 
 
 def status_of(error_rate: float | None, p99_ms: float | None, limits: Thresholds) -> str:
-    """The status for an error rate in percent (None: no traffic) and a p99 in ms (None: none known)."""
+    """The status for an error rate in percent (None: no traffic) and a p99 in ms (None: unknown)."""
     if error_rate is None:
         return "unknown"
     p99 = -math.inf if p99_ms is None else p99_ms

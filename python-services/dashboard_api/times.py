@@ -9,7 +9,7 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_RELATIVE = re.compile(r"-(\d{1,9})([smhdw])")
+_RELATIVE = re.compile(r"-([0-9]{1,9})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 # In a query an unescaped plus sign of a zone arrives as a blank.
 _LOST_PLUS = re.compile(r"(T\d\d(?::?\d\d(?::?\d\d(?:[.,]\d+)?)?)?) (?=\d\d(?::?\d\d)?$)")

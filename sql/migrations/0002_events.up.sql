@@ -26,7 +26,7 @@ CREATE TABLE public.analytics_events (
 SELECT create_hypertable(
     'public.analytics_events',
     'timestamp',
-    chunk_time_interval => INTERVAL '3 hours',
+    chunk_time_interval => interval '3 hours',
     create_default_indexes => FALSE
 );
 

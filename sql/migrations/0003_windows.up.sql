@@ -19,8 +19,8 @@ CREATE TABLE public.analytics_metrics_1min (
     aggregated_at timestamptz NOT NULL DEFAULT now(),
     latency_count bigint NOT NULL DEFAULT 0,
     latency_sum_ms double precision NOT NULL DEFAULT 0,
-    latency_buckets integer [] NOT NULL DEFAULT '{}',
-    latency_bucket_counts bigint [] NOT NULL DEFAULT '{}',
+    latency_buckets integer[] NOT NULL DEFAULT '{}',
+    latency_bucket_counts bigint[] NOT NULL DEFAULT '{}',
     risk_count bigint NOT NULL DEFAULT 0,
     risk_sum double precision NOT NULL DEFAULT 0,
     users_sketch bytea,
@@ -36,13 +36,15 @@ CREATE TABLE public.analytics_metrics_1min (
 SELECT create_hypertable(
     'public.analytics_metrics_1min',
     'timestamp',
-    chunk_time_interval => INTERVAL '1 day',
+    chunk_time_interval => interval '1 day',
     create_default_indexes => FALSE
 );
 
 -- (service, timestamp) is the key and the order in which rows are locked; (timestamp, service) serves "newest first".
-CREATE UNIQUE INDEX analytics_metrics_1min_service_timestamp_key ON public.analytics_metrics_1min (service, timestamp);
-CREATE INDEX analytics_metrics_1min_timestamp_idx ON public.analytics_metrics_1min (timestamp DESC, service ASC);
+CREATE UNIQUE INDEX analytics_metrics_1min_service_timestamp_key
+ON public.analytics_metrics_1min (service, timestamp);
+CREATE INDEX analytics_metrics_1min_timestamp_idx
+ON public.analytics_metrics_1min (timestamp DESC, service ASC);
 
 COMMENT ON TABLE public.analytics_metrics_1min IS
 'One-minute windows, one row per service and window start. Hypertable, warm tier: kept for RETENTION_WARM days.';
@@ -104,8 +106,8 @@ CREATE TABLE public.analytics_metrics_5min (
     aggregated_at timestamptz NOT NULL DEFAULT now(),
     latency_count bigint NOT NULL DEFAULT 0,
     latency_sum_ms double precision NOT NULL DEFAULT 0,
-    latency_buckets integer [] NOT NULL DEFAULT '{}',
-    latency_bucket_counts bigint [] NOT NULL DEFAULT '{}',
+    latency_buckets integer[] NOT NULL DEFAULT '{}',
+    latency_bucket_counts bigint[] NOT NULL DEFAULT '{}',
     risk_count bigint NOT NULL DEFAULT 0,
     risk_sum double precision NOT NULL DEFAULT 0,
     users_sketch bytea,
@@ -119,12 +121,14 @@ CREATE TABLE public.analytics_metrics_5min (
 SELECT create_hypertable(
     'public.analytics_metrics_5min',
     'timestamp',
-    chunk_time_interval => INTERVAL '1 day',
+    chunk_time_interval => interval '1 day',
     create_default_indexes => FALSE
 );
 
-CREATE UNIQUE INDEX analytics_metrics_5min_service_timestamp_key ON public.analytics_metrics_5min (service, timestamp);
-CREATE INDEX analytics_metrics_5min_timestamp_idx ON public.analytics_metrics_5min (timestamp DESC, service ASC);
+CREATE UNIQUE INDEX analytics_metrics_5min_service_timestamp_key
+ON public.analytics_metrics_5min (service, timestamp);
+CREATE INDEX analytics_metrics_5min_timestamp_idx
+ON public.analytics_metrics_5min (timestamp DESC, service ASC);
 
 COMMENT ON TABLE public.analytics_metrics_5min IS
 'Five-minute windows, one row per service and window start. Hypertable, cold tier: kept for RETENTION_COLD days.';
@@ -186,8 +190,8 @@ CREATE TABLE public.analytics_metrics_1hour (
     aggregated_at timestamptz NOT NULL DEFAULT now(),
     latency_count bigint NOT NULL DEFAULT 0,
     latency_sum_ms double precision NOT NULL DEFAULT 0,
-    latency_buckets integer [] NOT NULL DEFAULT '{}',
-    latency_bucket_counts bigint [] NOT NULL DEFAULT '{}',
+    latency_buckets integer[] NOT NULL DEFAULT '{}',
+    latency_bucket_counts bigint[] NOT NULL DEFAULT '{}',
     risk_count bigint NOT NULL DEFAULT 0,
     risk_sum double precision NOT NULL DEFAULT 0,
     users_sketch bytea,
@@ -201,12 +205,14 @@ CREATE TABLE public.analytics_metrics_1hour (
 SELECT create_hypertable(
     'public.analytics_metrics_1hour',
     'timestamp',
-    chunk_time_interval => INTERVAL '1 day',
+    chunk_time_interval => interval '1 day',
     create_default_indexes => FALSE
 );
 
-CREATE UNIQUE INDEX analytics_metrics_1hour_service_timestamp_key ON public.analytics_metrics_1hour (service, timestamp);
-CREATE INDEX analytics_metrics_1hour_timestamp_idx ON public.analytics_metrics_1hour (timestamp DESC, service ASC);
+CREATE UNIQUE INDEX analytics_metrics_1hour_service_timestamp_key
+ON public.analytics_metrics_1hour (service, timestamp);
+CREATE INDEX analytics_metrics_1hour_timestamp_idx
+ON public.analytics_metrics_1hour (timestamp DESC, service ASC);
 
 COMMENT ON TABLE public.analytics_metrics_1hour IS
 'One-hour windows, one row per service and window start. Hypertable, cold tier: kept for RETENTION_COLD days.';

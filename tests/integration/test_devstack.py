@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from kafka.admin import KafkaAdminClient
 
 from devstack.api import DevstackError, Stack, running_stack
 from devstack.process import GuardedProcess
-from tests.stack_fixtures import Database, Topics, kafka_admin
+from tests.databases import Database, maintenance
+from tests.stack_fixtures import Topics, kafka_admin
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ HOLD_A_STACK = """\
 import sys
 from devstack.api import running_stack
 with running_stack(environ={}) as stack:
-    print(stack.kafka.pid, stack.postgres.pid, *stack.kafka.remove, flush=True)
+    print(stack.kafka.pid, stack.postgres.pid, stack.kafka.directory.parent, flush=True)
     sys.stdin.read()
 """
 
@@ -71,7 +71,7 @@ def held_stack() -> Iterator[tuple[subprocess.Popen[str], list[int], Path]]:
     ) as holder:
         assert holder.stdout is not None
         kafka, postgres, directory = holder.stdout.readline().split()
-        yield holder, [int(kafka), int(postgres)], Path(directory).parent
+        yield holder, [int(kafka), int(postgres)], Path(directory)
         holder.kill()
 
 
@@ -79,9 +79,8 @@ def test_the_runs_stack_answers_and_is_what_it_says(stack: Stack, topics: Topics
     assert answers(stack)
     with kafka_admin(stack) as admin:
         assert {topics.input, topics.output, topics.dlq} <= set(admin.list_topics())
-    maintenance = Database(stack, "postgres")
-    ((superuser,),) = maintenance.rows("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-    assert superuser
+    query = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+    assert maintenance(stack).rows(query) == [(True,)]
 
 
 def test_each_test_has_a_database_of_its_own(empty_database: Database) -> None:
@@ -147,8 +146,7 @@ def test_the_servers_die_with_a_parent_killed_hard(
     assert all(map(alive, servers))
     holder.kill()
     wait_until(lambda: not any(map(alive, servers)), 20, "both servers end")
-    wait_until(lambda: not any(directory.iterdir()), 20, "their data are removed")
-    directory.rmdir()
+    wait_until(lambda: not directory.exists(), 20, "their data are removed")
 
 
 def test_two_stacks_at_once_do_not_meet(
@@ -206,9 +204,9 @@ def test_own_servers_are_used_as_the_environment_names_them() -> None:
 
 @pytest.mark.parametrize("only", ["KAFKA_BOOTSTRAP_SERVERS", "DB_HOST"])
 def test_half_of_ones_own_servers_is_refused(only: str) -> None:
-    with pytest.raises(DevstackError, match="both KAFKA_BOOTSTRAP_SERVERS and DB_HOST"):
-        with running_stack(environ={only: "somewhere"}):
-            pass
+    half = running_stack(environ={only: "somewhere"})
+    with pytest.raises(DevstackError, match="both KAFKA_BOOTSTRAP_SERVERS and DB_HOST"), half:
+        pass
 
 
 def test_without_apt_get_it_says_what_else_there_is(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(404, "application/problem+json", b'{"title":"Not Found","status":404}')
 
-    do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_GET
 
     def _json(self, reasons: dict[str, Any], good: str, bad: str) -> None:
         body = {"status": bad if reasons else good, "service": self.service, "failing": reasons}

@@ -1,9 +1,32 @@
-"""Decode a batch of message values."""
+"""Decode a batch of message values, fast.
+
+msgspec makes the events and numpy reads their timestamps. Whatever is odd about a value, in either
+direction, sends that one value to `events.parse_event`, so that the results are the same.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, cast
 
+import msgspec
+import numpy as np
+
+from analytics_service.domain.addresses import canonical_address
 from analytics_service.domain.events import Event, EventRules, Rejection, parse_event
+from analytics_service.domain.fields import LEVELS
+from analytics_service.domain.moments import read_moments
+from analytics_service.domain.wire import USUAL_BYTES, doubtful, merge_other_names, read_wire_event
+
+# Values handled together: enough for numpy, few enough to stay in the processor's cache.
+_CHUNK: Final = 1000
+# The spellings that are met in practice; parse_event knows the others.
+_SPELLINGS: Final = {
+    spelling(name): level
+    for name, level in LEVELS.items()
+    for spelling in (str.lower, str.upper, str.capitalize)
+}
+_canonical_address: Final = lru_cache(maxsize=65_536)(canonical_address)
 
 
 @dataclass(slots=True)
@@ -22,13 +45,101 @@ class DecodedBatch:
 
 
 def decode_batch(values: Sequence[bytes | None], rules: EventRules, now_us: int) -> DecodedBatch:
-    """The same as `parse_event` on each value."""
-    batch = DecodedBatch(plain=not any(value and b"\\" in value for value in values))
-    for position, value in enumerate(values):
-        outcome = parse_event(value, rules, now_us)
+    """The same as `parse_event` on each value. ``now_us``: epoch microseconds."""
+    batch = DecodedBatch()
+    for start in range(0, len(values), _CHUNK):
+        _decode_chunk(values[start : start + _CHUNK], start, batch, rules, now_us)
+    return batch
+
+
+def _decode_chunk(
+    values: Sequence[bytes | None],
+    start: int,
+    batch: DecodedBatch,
+    rules: EventRules,
+    now_us: int,
+) -> None:
+    """Add to ``batch`` what is in ``values``, whose first has the position ``start``."""
+    readable = values
+    if not _all_usual(values, min(USUAL_BYTES, rules.max_value_bytes)):
+        readable = [None if doubtful(value, rules.max_value_bytes) else value for value in values]
+        # In JSON only an escape makes a control character or a backslash.
+        batch.plain = batch.plain and not any(value and b"\\" in value for value in values)
+    places, events = _read(readable)
+    odd = _understand(events, rules, now_us)
+    if not odd and len(events) == len(values):
+        batch.events += events
+        batch.positions += range(start, start + len(values))
+        return
+    understood = dict(zip(places, events, strict=True))
+    for index in odd:
+        del understood[places[index]]
+    for place, value in enumerate(values):
+        outcome = understood.get(place) or parse_event(value, rules, now_us)
         if isinstance(outcome, Rejection):
-            batch.rejected.append((position, outcome))
+            batch.rejected.append((start + place, outcome))
         else:
             batch.events.append(outcome)
-            batch.positions.append(position)
-    return batch
+            batch.positions.append(start + place)
+
+
+def _all_usual(values: Sequence[bytes | None], longest: int) -> bool:
+    """Whether none of the values can be `doubtful`; costs a twentieth of asking each."""
+    if None in values:
+        return False
+    joined = b"".join(cast(Sequence[bytes], values))
+    if max(map(len, cast(Sequence[bytes], values))) > longest:
+        return False
+    return b"\\" not in joined and joined.isascii()
+
+
+def _read(values: Sequence[bytes | None]) -> tuple[list[int], list[Any]]:
+    """The places of the values that msgspec could read, and their events."""
+    places: list[int] = []
+    events: list[Any] = []
+    for place, value in enumerate(values):
+        if value is None:
+            continue
+        try:
+            events.append(read_wire_event(value))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        places.append(place)
+    return places, events
+
+
+def _understand(events: list[Any], rules: EventRules, now_us: int) -> set[int]:
+    """Turn what was read into events, in place; the indexes of those that are odd in any way."""
+    moments = read_moments([event.timestamp_us for event in events], rules.default_tz)
+    first, last = rules.allowed_span(now_us)
+    odd = set(np.flatnonzero((moments < first) | (moments > last)).tolist())
+    for i, (event, moment) in enumerate(zip(events, moments.tolist(), strict=True)):
+        try:
+            event.timestamp_us = moment
+            event.level = _SPELLINGS[event.level]
+            if (
+                event.business_risk_score is not None
+                or event.ip_address is not None
+                or event.enriched is not None
+                or event.geo_country_name is not None
+                or event.geo_country_code is not None
+            ):
+                merge_other_names(event)
+            if event.source_ip is not None:
+                event.source_ip = _canonical_address(event.source_ip)
+            if event.user_id.__class__ is int:
+                event.user_id = _json_text(event.user_id)
+            if not event.latency_ms and event.latency_ms is not None:
+                event.latency_ms = 0.0  # from -0.0
+            if not event.risk_score and event.risk_score is not None:
+                event.risk_score = 0.0
+        except (KeyError, ValueError):
+            odd.add(i)
+    return odd
+
+
+def _json_text(number: int) -> str:
+    """The text of an int as it was written; ValueError when that cannot be told."""
+    if number == 0:
+        raise ValueError("0 or -0")
+    return str(number)

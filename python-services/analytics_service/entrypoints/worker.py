@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import tempfile
 from typing import Any
 
 import faust
-from faust.types import TP
 
 from analytics_service.adapters.kafka import transport
 from analytics_service.config import Settings
@@ -69,19 +67,17 @@ def create_worker(settings: Settings, service: IngestService) -> WorkerApp:
             assert isinstance(batch, PartitionBatch)
             await service.pipeline.add(batch)
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # Faust's is
     async def flush_loop() -> None:
         """Flushes until the worker stops; an error ends the worker, for a restart is safe and a standstill is not."""
         try:
             await service.pipeline.run()
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             logger.exception("the flush loop failed")
             await app.crash(error)
             raise
 
-    @app.timer(interval=1.0, name="housekeeping")
+    @app.timer(interval=1.0, name="housekeeping")  # type: ignore[untyped-decorator]  # Faust's is
     async def housekeeping() -> None:
         await service.tick(app.consumer)
 
@@ -91,8 +87,3 @@ def create_worker(settings: Settings, service: IngestService) -> WorkerApp:
         await service.pipeline.drain()
 
     return app
-
-
-def kafka_offsets(topic: str, offsets: dict[int, int]) -> dict[TP, int]:
-    """Next offsets by partition number as Faust's commit wants them."""
-    return {TP(topic, partition): offset for partition, offset in offsets.items()}

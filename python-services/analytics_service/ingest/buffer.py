@@ -10,13 +10,13 @@ from analytics_service.ingest.work import Part, Work
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A flush begins at `flush_events` or `flush_bytes`; reading stops at twice as much.
+    """A flush begins at `flush_events` or `flush_bytes`; reading stops there while another one is in flight.
 
     `linger_s`: how long the first event of a flush waits for company, in seconds.
     """
 
-    flush_events: int = 50_000
-    flush_bytes: int = 24 * 1024 * 1024
+    flush_events: int = 25_000
+    flush_bytes: int = 16 * 1024 * 1024
     linger_s: float = 0.2
 
 
@@ -51,10 +51,7 @@ class Buffer:
     @property
     def has_room(self) -> bool:
         """Whether reading may go on."""
-        return (
-            self._events < 2 * self.limits.flush_events
-            and self._bytes < 2 * self.limits.flush_bytes
-        )
+        return not self.is_full
 
     @property
     def is_full(self) -> bool:

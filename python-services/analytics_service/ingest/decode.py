@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from analytics_service.domain.decoding import decode_batch
 from analytics_service.domain.events import EventRules
 from analytics_service.ingest.session import PartitionBatch
-from analytics_service.ingest.work import Letter, Part
+from analytics_service.ingest.work import DeadLetter, Part
 
 
 def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now_us: int) -> Part:
@@ -19,7 +22,14 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
     for position, rejection in decoded.rejected:
         record = records[position]
         letters.append(
-            Letter(record.offset, rejection.reason, rejection.detail, record.key, record.value)
+            DeadLetter(
+                batch.partition,
+                record.offset,
+                rejection.reason,
+                rejection.detail,
+                record.key,
+                record.value,
+            )
         )
     sources = [records[position] for position in decoded.positions]
     return Part(
@@ -31,7 +41,12 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
         offsets=[record.offset for record in sources],
         sources=sources,
         letters=letters,
-        plain=decoded.plain,
+        careful=_careful(sources) if not decoded.plain else frozenset(),
         size_bytes=sum(len(record.value or b"") + len(record.key or b"") for record in records),
         produced_ms=min(record.timestamp for record in records),
     )
+
+
+def _careful(sources: Sequence[Any]) -> frozenset[int]:
+    """Offsets of the records with an escape: in JSON nothing else makes a control character or a backslash."""
+    return frozenset(record.offset for record in sources if b"\\" in record.value)

@@ -61,7 +61,7 @@ class Flusher:
             except ConcurrentInsert as error:
                 logger.debug("flush tried again: %s", error)
                 backoff = FIRST_BACKOFF_S
-            except Exception as error:  # noqa: BLE001  # the boundary where each error's fault is decided
+            except Exception as error:  # noqa: BLE001  # pylint: disable=broad-exception-caught  # fault is decided here
                 why = self._parameters.why(error)
                 if is_poison(error):
                     poisoned += 1

@@ -52,7 +52,6 @@ class Pipeline:
         self._idle = asyncio.Event()
         self._room.set()
         self._idle.set()
-        self.progressed_at = time.monotonic()
 
     def begin(self, session: Session) -> None:
         """Take batches of `session` from now on."""
@@ -96,19 +95,19 @@ class Pipeline:
             work = await self._next_work()
             self._idle.clear()
             try:
-                committed = await self._sink.commit(
-                    work, lambda w=work: self._buffer.session is w.session
-                )  # type: ignore[misc]
-                if committed:
-                    work.session.committed.update(work.next_offsets())
-                    self.progressed_at = time.monotonic()
-                    self._on_committed(work)
-                elif self._buffer.session is work.session:
-                    self._buffer.open(None)
-                    self._on_conflict("another worker moved the offsets")
+                await self._flush(work)
             finally:
                 self._idle.set()
                 self._room.set()
+
+    async def _flush(self, work: Work) -> None:
+        session = work.session
+        if await self._sink.commit(work, lambda: self._buffer.session is session):
+            session.committed.update(work.next_offsets())
+            self._on_committed(work)
+        elif self._buffer.session is session:
+            self._buffer.open(None)
+            self._on_conflict("another worker moved the offsets")
 
     async def _next_work(self) -> Work:
         while True:

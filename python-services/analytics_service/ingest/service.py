@@ -68,6 +68,7 @@ class IngestService:
         self._relay = DeadLetterRelay(settings, pool)
         self._consumer: Any = None
         self._to_commit: dict[int, int] = {}
+        self._lags: dict[int, int] = {}
         self._due: dict[str, float] = {}
         self._running: set[str] = set()
         linger = min(LONGEST_LINGER_S, settings.kafka_batch_timeout_ms / 1000)
@@ -138,26 +139,19 @@ class IngestService:
         session, consumer = self.coordinator.session, self._consumer
         if session is None or consumer is None:
             return
-        total = 0
-        for partition, next_offset in session.committed.items():
-            end = consumer.highwater(TP(session.topic, partition))
-            lag = max(0, end - next_offset) if end is not None else 0
+        lags = {partition: consumer.behind(session, partition) for partition in session.committed}
+        for partition, lag in lags.items():
             metrics.CONSUMER_LAG.labels(str(partition)).set(lag)
-            total += lag
-        self._health.lag = total
-        if total == 0:
+        self._health.lag = sum(lags.values())
+        if self._health.lag == 0:
             self._health.progress()
+        self._lags = lags
 
     async def _check_database(self) -> None:
-        session = self.coordinator.session
-        lags = {}
-        if session is not None:
-            for partition in session.committed:
-                end = self._consumer.highwater(TP(session.topic, partition))
-                if end is not None:
-                    lags[partition] = max(0, end - session.committed[partition])
         try:
-            pending, oldest = await self._call(self._database_figures, session, lags)
+            pending, oldest = await self._call(
+                self._database_figures, self.coordinator.session, self._lags
+            )
         except (psycopg2.Error, PoolError) as error:
             self._health.report("database", False, type(error).__name__)
             metrics.READY.set(0)

@@ -12,9 +12,10 @@ from analytics_service.ingest.session import Session
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """A message that cannot be stored: its offset, why, and its original bytes."""
+class DeadLetter:
+    """A message that cannot be stored: where it stood, why, and its original bytes."""
 
+    partition: int
     offset: int
     reason: str
     detail: str
@@ -28,7 +29,7 @@ class Part:
 
     Covers the offsets from `first_offset` up to, not including, `next_offset`; `offsets` and `sources` (the records the
     events came from, with key and value) run beside `events`.
-    `plain`: no text needs escaping. `produced_ms`: the broker's time stamp of the oldest message.
+    `careful` are the offsets of events whose texts may need escaping. `produced_ms`: the broker's time stamp of the oldest message.
     """
 
     partition: int
@@ -38,8 +39,8 @@ class Part:
     events: Sequence[Event]
     offsets: Sequence[int]
     sources: Sequence[Any]
-    letters: Sequence[Letter]
-    plain: bool
+    letters: Sequence[DeadLetter]
+    careful: frozenset[int]
     size_bytes: int
     produced_ms: int
 
@@ -94,7 +95,7 @@ class Work:
 def as_dead_letters(part: Part, reason: str, detail: str) -> Part:
     """The same offsets with every event turned into a dead letter with its original bytes."""
     letters = [
-        Letter(record.offset, reason, detail, record.key, record.value) for record in part.sources
+        DeadLetter(part.partition, r.offset, reason, detail, r.key, r.value) for r in part.sources
     ]
     return replace(part, events=(), offsets=(), sources=(), letters=(*part.letters, *letters))
 

@@ -36,11 +36,11 @@ def headers_of(copy: PendingCopy) -> list[tuple[str, bytes]]:
     prefix = "__streams.errors."
     return [
         (prefix + "exception", b"stacklens.EventRejected"),
-        (prefix + "message", copy.detail.encode()),
+        (prefix + "message", copy.letter.detail.encode()),
         (prefix + "topic", copy.topic.encode()),
-        (prefix + "partition", str(copy.partition).encode()),
-        (prefix + "offset", str(copy.offset).encode()),
-        ("stacklens.reason", copy.reason.encode()),
+        (prefix + "partition", str(copy.letter.partition).encode()),
+        (prefix + "offset", str(copy.letter.offset).encode()),
+        ("stacklens.reason", copy.letter.reason.encode()),
     ]
 
 
@@ -85,8 +85,8 @@ class DeadLetterRelay:
             try:
                 future = self._producer.send(
                     self._settings.kafka_dlq_topic,
-                    value=copy.value,
-                    key=copy.key,
+                    value=copy.letter.value,
+                    key=copy.letter.key,
                     headers=headers_of(copy),
                 )
                 waiting.append((copy, future))

@@ -5,7 +5,7 @@ Source: PostgreSQL documentation, COPY, "Text Format".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 import numpy as np
 
@@ -56,37 +56,36 @@ def event_lines(
     incarnation: int,
     partition: int,
     *,
-    plain: bool,
+    careful: Set[int] = frozenset(),
 ) -> str:
     """COPY lines of raw events of one partition, columns as in EVENT_COLUMNS; `offsets` runs beside `events`.
 
-    `plain` promises that no text holds a character that COPY wants escaped; the caller knows it from the undecoded
-    bytes, which spares this loop a look at every field.
+    `careful` are the offsets of events whose texts may hold a character that COPY wants escaped. The caller knows them
+    from the undecoded bytes, which spares this loop a look at every field of the others.
     """
     if not events:
         return ""
-    texts = timestamp_texts([event.timestamp_us for event in events])
-    if not plain:
-        where = (incarnation, partition)
-        return lines(
-            (f"{text}Z", *_fields(e), *where, o)
-            for text, e, o in zip(texts, events, offsets, strict=True)
-        )
+    times = timestamp_texts([event.timestamp_us for event in events])
     n = NULL
-    where_text = f"{incarnation}\t{partition}"
+    where = f"{incarnation}\t{partition}"
     # One expression a row: this is the most expensive line of the worker, and a call for each field would double it.
-    return "".join(
-        [
-            f"{text}Z\t{e.service}\t{e.level}\t{n if (v := e.latency_ms) is None else v}\t"
-            f"{n if (v := e.risk_score) is None else v}\t{n if (t := e.user_id) is None else t}\t"
-            f"{n if (t := e.request_id) is None else t}\t{n if (t := e.trace_id) is None else t}\t"
-            f"{n if (t := e.span_id) is None else t}\t{n if (t := e.message) is None else t}\t"
-            f"{n if (t := e.error_message) is None else t}\t{n if (t := e.source_ip) is None else t}\t"
-            f"{n if (t := e.geo_country) is None else t}\t"
-            f"{n if (t := e.user_subscription_tier) is None else t}\t{where_text}\t{offset}\n"
-            for text, e, offset in zip(texts, events, offsets, strict=True)
-        ]
-    )
+    rows = [
+        f"{time}Z\t{e.service}\t{e.level}\t{n if (v := e.latency_ms) is None else v}\t"
+        f"{n if (v := e.risk_score) is None else v}\t{n if (t := e.user_id) is None else t}\t"
+        f"{n if (t := e.request_id) is None else t}\t{n if (t := e.trace_id) is None else t}\t"
+        f"{n if (t := e.span_id) is None else t}\t{n if (t := e.message) is None else t}\t"
+        f"{n if (t := e.error_message) is None else t}\t{n if (t := e.source_ip) is None else t}\t"
+        f"{n if (t := e.geo_country) is None else t}\t"
+        f"{n if (t := e.user_subscription_tier) is None else t}\t{where}\t{offset}\n"
+        for time, e, offset in zip(times, events, offsets, strict=True)
+    ]
+    if careful:
+        for i, offset in enumerate(offsets):
+            if offset in careful:
+                rows[i] = lines(
+                    [(f"{times[i]}Z", *_fields(events[i]), incarnation, partition, offset)]
+                )
+    return "".join(rows)
 
 
 def _fields(event: Event) -> tuple[object, ...]:

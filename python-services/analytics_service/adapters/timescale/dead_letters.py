@@ -8,19 +8,9 @@ from dataclasses import dataclass
 from psycopg2.extensions import cursor
 from psycopg2.extras import execute_values
 
+from analytics_service.ingest.work import DeadLetter
+
 DETAIL_LIMIT = 500
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that was not stored: where it stood, why, and its original bytes."""
-
-    partition: int
-    offset: int
-    reason: str
-    detail: str
-    key: bytes | None
-    value: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +19,7 @@ class PendingCopy:
 
     id: int
     topic: str
-    partition: int
-    offset: int
-    reason: str
-    detail: str
-    key: bytes | None
-    value: bytes | None
+    letter: DeadLetter
 
 
 def insert_dead_letters(
@@ -69,7 +54,10 @@ def lock_pending_copies(cur: cursor, topic: str, limit: int, byte_limit: int) ->
         FROM analytics_dead_letters
         WHERE id IN (
             SELECT id FROM (
-                SELECT id, sum(coalesce(length(raw_value), 0)) OVER (ORDER BY id) AS bytes, row_number() OVER (ORDER BY id) AS place
+                SELECT
+                    id,
+                    sum(coalesce(length(raw_value), 0)) OVER (ORDER BY id) AS bytes,
+                    row_number() OVER (ORDER BY id) AS place
                 FROM (
                     SELECT id, raw_value FROM analytics_dead_letters
                     WHERE topic_copy = 'pending' AND topic = %s ORDER BY id LIMIT %s
@@ -81,7 +69,14 @@ def lock_pending_copies(cur: cursor, topic: str, limit: int, byte_limit: int) ->
         """,
         (topic, limit, byte_limit),
     )
-    return [PendingCopy(*row[:6], _bytes(row[6]), _bytes(row[7])) for row in cur.fetchall()]
+    return [
+        PendingCopy(
+            row[0],
+            row[1],
+            DeadLetter(row[2], row[3], row[4], row[5], _bytes(row[6]), _bytes(row[7])),
+        )
+        for row in cur.fetchall()
+    ]
 
 
 def mark_copies(cur: cursor, ids: Sequence[int], state: str) -> None:

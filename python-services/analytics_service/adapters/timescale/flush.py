@@ -14,7 +14,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
 from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS, event_lines
-from analytics_service.adapters.timescale.dead_letters import DeadLetter, insert_dead_letters
+from analytics_service.adapters.timescale.dead_letters import insert_dead_letters
 from analytics_service.adapters.timescale.offsets import OffsetMove, move_offsets
 from analytics_service.adapters.timescale.window_store import merge_cells, prepare_stage
 from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
@@ -67,11 +67,7 @@ def flush(
         move_offsets(cur, session.topic, session.incarnation, _moves(work))
         below = dict.fromkeys(limits, 0)
         raw_rows = _copy_events(cur, work, limits["hot"], below)
-        letters = [
-            DeadLetter(part.partition, x.offset, x.reason, x.detail, x.key, x.value)
-            for part in work.parts
-            for x in part.letters
-        ]
+        letters = [letter for part in work.parts for letter in part.letters]
         insert_dead_letters(cur, session.topic, session.incarnation, letters)
         minutes = fold_events(work.all_events(), high_risk_threshold)
         window_rows = 0
@@ -90,7 +86,8 @@ def _retention_limits(cur: cursor) -> dict[str, int | None]:
     cur.execute("LOCK TABLE retention_tiers IN ROW SHARE MODE")
     cur.execute(
         """
-        SELECT tier, CASE WHEN isfinite(archived_before) THEN (extract(epoch FROM archived_before) * 1000000)::bigint END
+        SELECT tier,
+            CASE WHEN isfinite(archived_before) THEN (extract(epoch FROM archived_before) * 1000000)::bigint END
         FROM retention_tiers
         """
     )
@@ -141,7 +138,9 @@ def _event_chunks(
 
 
 def _encode(part: Part, events: Sequence[object], offsets: Sequence[int], work: Work) -> bytes:
-    text = event_lines(events, offsets, work.session.incarnation, part.partition, plain=part.plain)  # type: ignore[arg-type]
+    text = event_lines(
+        events, offsets, work.session.incarnation, part.partition, careful=part.careful
+    )  # type: ignore[arg-type]
     return text.encode()
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from psycopg2 import errors as pg_errors
+import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from analytics_service.adapters.timescale.connecting import ConnectionParameters, with_retries
@@ -14,6 +14,7 @@ from analytics_service.adapters.timescale.errors import MigrationError
 
 # Any number will do, as long as nobody else uses it in this database.
 ADVISORY_LOCK = 0x57AC_C0DE_0001
+LOCK_NOT_AVAILABLE = "55P03"
 LOCK_WAIT_S = 600
 LOCK_ROUND_S = 30
 
@@ -48,7 +49,7 @@ def _lock(connection: Connection, database: str) -> None:
         if cursor.fetchone() == (True,):
             return
     for waited_s in range(0, LOCK_WAIT_S, LOCK_ROUND_S):
-        logger.info(
+        logger.warning(
             "Waiting for another process to migrate database %s (%d s so far)", database, waited_s
         )
         try:
@@ -56,8 +57,9 @@ def _lock(connection: Connection, database: str) -> None:
                 cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_ROUND_S}s",))
                 cursor.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
             return
-        except pg_errors.LockNotAvailable:
-            continue
+        except psycopg2.OperationalError as error:
+            if error.pgcode != LOCK_NOT_AVAILABLE:
+                raise
     raise MigrationLockError(
         f"another process has held the migration lock of database {database} for {LOCK_WAIT_S} s"
     )

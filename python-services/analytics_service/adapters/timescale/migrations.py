@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -23,6 +22,11 @@ from analytics_service.adapters.timescale.history import (
     pending_migrations,
     read_history,
     retired_scripts,
+)
+from analytics_service.adapters.timescale.migration_reports import (
+    CheckReport,
+    DownReport,
+    UpReport,
 )
 from analytics_service.adapters.timescale.migration_session import exclusive_session
 from analytics_service.adapters.timescale.privileges import grant_privileges, set_default_privileges
@@ -50,36 +54,8 @@ class DriftError(MigrationError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class UpReport:
-    """What `up` did; empty lists when everything was there."""
-
-    version: int
-    applied: list[str]
-    scripts: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class DownReport:
-    """What `down` did, or with `dry_run` would do."""
-
-    version: int
-    dry_run: bool
-    reverted: list[str]
-    scripts: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What `check` found; `checksums` are the SHA-256 of each migration's up file."""
-
-    problems: list[str]
-    checksums: dict[str, str]
-    database_checked: bool
-
-    def as_dict(self) -> dict[str, object]:
-        """For a report in JSON."""
-        return {**asdict(self), "ok": not self.problems}
+class UnknownVersionError(MigrationError):
+    """The way down leads to a version that this database is not at or above."""
 
 
 class Migrator:
@@ -129,7 +105,7 @@ class Migrator:
         """Revert every migration above `to`, newest first; their data go with them.
 
         All functions and views go first (the next `up` brings them back); roles and the extension
-        stay. Raises ValueError when there is no such version, and what `up` raises.
+        stay. Raises UnknownVersionError when there is no such version, and what `up` raises.
         """
         files = read_sql_files(self._settings.sql_dir)
         with exclusive_session(self._params, self._sleep) as connection:
@@ -137,7 +113,7 @@ class Migrator:
             self._refuse_drift(files, history)
             version = max((row.version for row in history.migrations), default=0)
             if not 0 <= to <= version:
-                raise ValueError(
+                raise UnknownVersionError(
                     f"the database is at version {version}; there is no way down to {to}"
                 )
             reverting = [

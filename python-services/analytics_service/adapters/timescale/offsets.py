@@ -36,7 +36,7 @@ def incarnation_of(conn: connection, topic: str, topic_id: str) -> int:
         )
         row = cur.fetchone()
         if row is None:
-            # Two workers may meet the new topic at once: the lock makes the second one wait and then see the first's row.
+            # Two workers may meet the new topic at once: the second one waits, then sees the first's row.
             cur.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended('stacklens:incarnation:' || %s, 0))",
                 (topic,),
@@ -156,13 +156,29 @@ def move_offsets(cur: cursor, topic: str, incarnation: int, moves: Sequence[Offs
 
 
 def publish_lag(conn: connection, topic: str, incarnation: int, lags: Mapping[int, int]) -> None:
-    """Write the lag of partitions that have nothing to flush, so that their freshness shows."""
+    """Write the lag of partitions, so that its freshness shows even where there is nothing to flush.
+
+    Rows that a flush holds are skipped: the flush publishes its own lag, and neither should wait for the other.
+    """
     with conn.cursor() as cur:
-        for partition in sorted(lags):
-            cur.execute(
-                """
-                UPDATE kafka_offsets SET lag = %s, lag_measured_at = clock_timestamp()
-                WHERE topic = %s AND topic_incarnation = %s AND kafka_partition = %s
-                """,
-                (lags[partition], topic, incarnation, partition),
-            )
+        cur.execute(
+            """
+            UPDATE kafka_offsets AS held SET lag = seen.lag, lag_measured_at = clock_timestamp()
+            FROM (
+                SELECT free.kafka_partition, new_lag.behind AS lag
+                FROM kafka_offsets AS free
+                JOIN unnest(%(partitions)s::integer[], %(lags)s::bigint[]) AS new_lag (wanted, behind)
+                    ON free.kafka_partition = new_lag.wanted
+                WHERE topic = %(topic)s AND topic_incarnation = %(incarnation)s
+                FOR UPDATE OF free SKIP LOCKED
+            ) AS seen
+            WHERE held.topic = %(topic)s AND held.topic_incarnation = %(incarnation)s
+                AND held.kafka_partition = seen.kafka_partition
+            """,
+            {
+                "topic": topic,
+                "incarnation": incarnation,
+                "partitions": list(lags),
+                "lags": list(lags.values()),
+            },
+        )

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import threading
+from typing import Any
 
 import click
 
@@ -73,13 +74,13 @@ def run(settings: Settings) -> None:
     logger.info("stopped")
 
 
-def _execute(app: object) -> None:
+def _execute(app: Any) -> None:
     import faust  # pylint: disable=import-outside-toplevel
 
-    class Worker(faust.Worker):  # type: ignore[misc]
+    class Worker(faust.Worker):
         """Faust's worker without its banner, with a limit to how long stopping may take."""
 
-        def _schedule_shutdown(self, signal: object) -> None:
+        def _schedule_shutdown(self, signal: Any) -> None:
             timer = threading.Timer(HARD_EXIT_S, os._exit, args=(0,))
             timer.daemon = True
             timer.start()

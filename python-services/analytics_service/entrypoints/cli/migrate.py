@@ -7,12 +7,16 @@ from pathlib import Path
 
 import click
 
-from analytics_service.adapters.timescale.migrations import Migrator, Status
+from analytics_service.adapters.timescale.migrations import (
+    Migrator,
+    Status,
+    UnknownVersionError,
+)
 from analytics_service.config import load_settings
 from analytics_service.entrypoints.cli.errors import CommandFailed
 from analytics_service.entrypoints.cli.report import print_table, write_json
 
-_REPORT = click.option(
+report_option = click.option(
     "--output-json",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the report to this file as JSON as well.",
@@ -36,7 +40,7 @@ def migrate() -> None:
 
 
 @migrate.command("up")
-@_REPORT
+@report_option
 def up(output_json: Path | None) -> None:
     """Apply what is pending; waits while another process does. Running it again does nothing.
 
@@ -59,7 +63,7 @@ def up(output_json: Path | None) -> None:
 @click.option("--to", "version", type=click.IntRange(min=0), required=True, help="Version to keep.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be reverted.")
 @click.option("--confirm", is_flag=True, help="Revert. The tables' data are lost.")
-@_REPORT
+@report_option
 def down(version: int, dry_run: bool, confirm: bool, output_json: Path | None) -> None:
     """Revert every migration above a version, newest first, with the data in its tables.
 
@@ -74,7 +78,7 @@ def down(version: int, dry_run: bool, confirm: bool, output_json: Path | None) -
         raise click.UsageError("Give either --dry-run or --confirm.")
     try:
         report = Migrator(load_settings()).down(version, dry_run=dry_run)
-    except ValueError as error:
+    except UnknownVersionError as error:
         raise click.BadParameter(str(error), param_hint="--to") from None
     verb = "would revert" if dry_run else "reverted"
     for label in (*report.scripts, *report.reverted):
@@ -85,7 +89,7 @@ def down(version: int, dry_run: bool, confirm: bool, output_json: Path | None) -
 
 
 @migrate.command("status")
-@_REPORT
+@report_option
 def status(output_json: Path | None) -> None:
     """Say what is applied and what is pending. Exit status 1 when the schema has drifted.
 
@@ -109,7 +113,7 @@ def status(output_json: Path | None) -> None:
 
 @migrate.command("check")
 @click.option("--skip-db-check", is_flag=True, help="Look at the files only.")
-@_REPORT
+@report_option
 def check(skip_db_check: bool, output_json: Path | None) -> None:
     """Check the files (names, pairs, numbering) and that no applied migration has drifted.
 

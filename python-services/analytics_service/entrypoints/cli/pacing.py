@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 BURST_S = 0.1
 MAX_BACKLOG_S = 1.0
-MIN_WAIT_S = 0.02
+TICK_S = 0.025  # smaller steps cost more than they smooth
 
 
 class Pacer:
@@ -27,15 +27,17 @@ class Pacer:
         self._clock = clock
         self._wait = wait
         self._burst = max(1, int(rate * BURST_S))
-        self._since = clock()
+        self._since = self._last = clock()
         self._taken = 0
 
     def take(self) -> int:
         """Wait until something is due and return how many; 0 if the wait was cut short."""
-        if self._due() < 1:
-            next_at = self._since + (self._taken + 1) / self._rate
-            self._wait(max(MIN_WAIT_S, next_at - self._clock()))
-        allowed = min(max(0, self._due()), self._burst)
+        due_at = self._since + (self._taken + 1) / self._rate
+        pause = max(due_at, self._last + TICK_S) - self._clock()
+        if pause > 0:
+            self._wait(pause)
+        self._last = self._clock()
+        allowed = min(max(0, self._due(self._last)), self._burst)
         self._taken += allowed
         return allowed
 
@@ -43,8 +45,7 @@ class Pacer:
         """Return permissions that were not used."""
         self._taken -= count
 
-    def _due(self) -> int:
-        now = self._clock()
+    def _due(self, now: float) -> int:
         due = int((now - self._since) * self._rate) - self._taken
         if due > self._rate * MAX_BACKLOG_S + 1:  # forget what lies further back
             self._since = now - MAX_BACKLOG_S

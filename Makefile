@@ -1,0 +1,62 @@
+# `make help` lists the targets. What each needs it makes first; a second run finds it made.
+
+PYTHON ?= python3
+# pytest arguments for `make test`, e.g. ARGS="-k windows"; how many tests run at once.
+ARGS ?=
+TEST_WORKERS ?= 4
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+LOCK := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --cov
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo stack test check bench clean lock coverage
+
+help: ## this list
+	@scripts/help.sh $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## .venv with everything in it, and the embedded Kafka and TimescaleDB downloaded
+	@$(BIN)/python -m devstack fetch
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@scripts/make-venv.sh $(PYTHON) $(VENV)
+	@echo "setup: installing the locked packages"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## the whole product on the embedded stack, with live traffic (DEMO_SECONDS=60 ends it)
+	@$(BIN)/python -m devstack demo
+
+stack: setup ## the embedded Kafka and TimescaleDB until Ctrl-C; writes .stack.env
+	@$(BIN)/python -m devstack up --env-file .stack.env
+
+test: setup ## every test, with coverage; ARGS="-k name" for some
+	@$(PYTEST) --cov-report=term:skip-covered $(ARGS)
+
+coverage: setup ## every test, then each uncovered line, and htmlcov/index.html
+	@$(PYTEST) --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)
+
+check: setup ## format, lint, types, import rules, SQL, shell scripts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pylint python-services/
+	$(BIN)/sqlfluff lint --disable-progress-bar sql
+	$(BIN)/shellcheck scripts/*.sh .ci/run
+
+bench: setup ## measure speed and size, peers beside the product; writes bench/results/
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: setup ## pin every package anew from requirements.in and requirements-dev.in
+	$(LOCK) --output-file=requirements.txt requirements.in
+	$(LOCK) --constraint=requirements.txt --output-file=requirements-dev.txt requirements-dev.in
+
+clean: ## remove what was made here, but not .venv and the download cache
+	rm -rf build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis .import_linter_cache .stack.env
+	find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name '*.egg-info' \) -print0 | xargs -0 rm -rf

@@ -1,0 +1,133 @@
+"""A child process whose output is watched and whose size is read from /proc; ended by its own id."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+KEPT_LINES: Final = 60
+SECONDS_TO_END: Final = 25.0
+TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+
+
+class ChildError(Exception):
+    """The child ended or said nothing in time; the text holds its last lines."""
+
+
+class Child:
+    """Runs a command; use as a context manager.
+
+    `markers`: texts to look out for in its output. `started_at`: the epoch time just before it was started.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        directory: Path,
+        markers: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._seen: dict[str, tuple[float, str]] = {}
+        self._markers = tuple(markers)
+        self._changed = threading.Condition()
+        self.started_at = time.time()
+        self._process = subprocess.Popen(
+            list(argv),
+            env=dict(env),
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._read, name=f"{name} output", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def wait_for(self, marker: str, deadline_s: float) -> tuple[float, str]:
+        """When (epoch) the first line with one of the markers was read, and that line; ChildError when none comes."""
+        end = time.monotonic() + deadline_s
+        with self._changed:
+            while marker not in self._seen:
+                left = end - time.monotonic()
+                if left <= 0 or not self._reader.is_alive():
+                    raise self.trouble(f"did not say {marker!r} within {deadline_s:g} s")
+                self._changed.wait(min(left, 0.5))
+            return self._seen[marker]
+
+    def check(self) -> None:
+        """ChildError when the child has ended."""
+        if self._process.poll() is not None:
+            raise self.trouble(f"ended with exit status {self._process.returncode}")
+
+    def peak_memory_bytes(self) -> int:
+        """The largest resident size so far (VmHWM)."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        return peak_of(status)
+
+    def cpu_seconds(self) -> float:
+        """User and system time so far, all threads."""
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+    def stop(self) -> int:
+        """SIGTERM, after 25 s SIGKILL; the exit status."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._reader.join(5)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return self._process.returncode
+
+    def trouble(self, what: str) -> ChildError:
+        """An error that shows the child's last lines."""
+        said = "".join(f"\n    {line}" for line in self._lines) or " nothing"
+        return ChildError(f"{self.name} {what}; it said:{said}")
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._changed:
+                self._lines.append(line.rstrip("\n"))
+                for marker in self._markers:
+                    if marker in line:
+                        self._seen.setdefault(marker, (time.time(), line.rstrip("\n")))
+                self._changed.notify_all()
+
+
+def peak_of(status: str) -> int:
+    """VmHWM of the text of /proc/PID/status, in bytes."""
+    for line in status.splitlines():
+        name, _, value = line.partition(":")
+        if name == "VmHWM":
+            number, unit = value.split()
+            assert unit == "kB", f"unexpected unit {unit}"
+            return int(number) * 1024
+    raise ValueError("no VmHWM in the status")

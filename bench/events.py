@@ -1,0 +1,158 @@
+"""The events that everything here is measured with: lifelike, seeded, made by nothing of the product.
+
+A block holds the JSON values to send and, beside them, the figures that were written into them, so that what the
+database says afterwards can be checked without reading JSON again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+SERVICES: Final = tuple(
+    f"{area}-{part}"
+    for area in ("checkout", "payment", "catalog", "identity", "shipping")
+    for part in ("api", "worker", "gateway", "store")
+)
+LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+LEVEL_SHARES: Final = (0.12, 0.75, 0.08, 0.04, 0.01)
+MESSAGES: Final = (
+    "request handled by upstream, cache state hit",
+    "request handled by upstream, cache state miss",
+    "connection to the upstream was reused",
+    "order accepted and queued for processing",
+    "token refreshed before its expiry",
+    "inventory lookup answered from a replica",
+    "payload validated against schema version 3",
+    "slow query noticed, plan sent to the log",
+)
+USERS: Final = 50_000
+ADDRESSES: Final = 30_000
+SHARE_WITHOUT_LATENCY: Final = 0.03
+SHARE_WITHOUT_USER: Final = 0.10
+BLOCK: Final = 50_000
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the events say, one element an event: `service` and `level` are indexes into SERVICES and LEVELS.
+
+    `timestamp_us`: epoch microseconds. `latency_ms`: NaN where the event carries none. `risk`: 0..1. `user`: -1
+    where the event carries none. `address`: number of the source address.
+    """
+
+    timestamp_us: Ints
+    service: Ints
+    level: Ints
+    latency_ms: Floats
+    risk: Floats
+    user: Ints
+    address: Ints
+
+    def __len__(self) -> int:
+        return len(self.timestamp_us)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Values as they are sent, and what they say."""
+
+    values: list[bytes]
+    columns: Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """`count` events in the order of their happening, evenly over `span_s` seconds up to `end_us` (epoch microseconds)."""
+
+    count: int
+    end_us: int
+    span_s: float = 1200.0
+    seed: int = 20_240_611
+
+    def blocks(self) -> Iterator[Block]:
+        """The events in blocks of at most `BLOCK`; the same ones at every call."""
+        for first in range(0, self.count, BLOCK):
+            yield self._block(first, min(BLOCK, self.count - first))
+
+    def _block(self, first: int, count: int) -> Block:
+        rng = np.random.default_rng((self.seed, first))
+        span_us = self.span_s * 1e6
+        places = np.arange(first, first + count) + rng.random(count)
+        times = self.end_us - span_us + places * (span_us / (self.count + 1))
+        columns = draw(rng, times.astype(np.int64))
+        return Block(render(columns, first), columns)
+
+
+def draw(rng: np.random.Generator, timestamps_us: Ints) -> Columns:
+    """Events at the given times: some services busier and slower than others, heavy-tailed latencies."""
+    count = len(timestamps_us)
+    shares = 1.0 / np.arange(1, len(SERVICES) + 1) ** 0.5
+    service = rng.choice(len(SERVICES), count, p=shares / shares.sum())
+    latency = np.round(rng.lognormal(2.5 + 0.1 * service, 0.9), 3)
+    latency[rng.random(count) < SHARE_WITHOUT_LATENCY] = np.nan
+    user = (USERS * rng.random(count) ** 2).astype(np.int64)
+    user[rng.random(count) < SHARE_WITHOUT_USER] = -1
+    return Columns(
+        timestamp_us=timestamps_us,
+        service=service,
+        level=rng.choice(len(LEVELS), count, p=LEVEL_SHARES),
+        latency_ms=latency,
+        risk=np.round(rng.beta(2, 6, count), 4),
+        user=user,
+        address=rng.integers(0, ADDRESSES, count),
+    )
+
+
+def render(columns: Columns, first_number: int) -> list[bytes]:
+    """The events as JSON, about 270 bytes each; `first_number` begins the request ids."""
+    texts = np.datetime_as_string(columns.timestamp_us.view("datetime64[us]")).tolist()
+    return render_at(texts, columns, first_number)
+
+
+def render_at(texts: Sequence[str], columns: Columns, first_number: int) -> list[bytes]:
+    """Like `render`, with the times given as texts without zone (they are UTC)."""
+    rows = zip(
+        texts,
+        columns.service.tolist(),
+        columns.level.tolist(),
+        columns.latency_ms.tolist(),
+        columns.risk.tolist(),
+        columns.user.tolist(),
+        columns.address.tolist(),
+        strict=True,
+    )
+    return [
+        (
+            f'{{"timestamp": "{text}+00:00", "service": "{SERVICES[service]}", "level": "{LEVELS[level]}", '
+            f'"latency_ms": {latency if latency == latency else "null"}, "risk_score": {risk}, '
+            f'"user_id": {quoted_user(user)}, '
+            f'"request_id": "req-{number:016x}", "source_ip": "10.{address >> 16}.{address >> 8 & 255}.{address & 255}", '
+            f'"message": "{MESSAGES[number % len(MESSAGES)]}"}}'
+        ).encode()
+        for number, (text, service, level, latency, risk, user, address) in enumerate(
+            rows, first_number
+        )
+    ]
+
+
+def quoted_user(user: int) -> str:
+    """The user as JSON text, null where there is none."""
+    return f'"user-{user}"' if user >= 0 else "null"
+
+
+def join(parts: Sequence[Columns]) -> Columns:
+    """Several columns as one."""
+    return Columns(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in Columns.__dataclass_fields__
+        )
+    )

@@ -1,0 +1,91 @@
+"""The event as msgspec reads it from JSON: all names of every field, strict types.
+
+msgspec refuses whatever breaks the types here; the caller then asks `events.parse_event`, which
+knows the rules in full. What msgspec takes that the contract does not is `doubtful`.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from analytics_service.domain.events import EVENT_FIELDS, Event
+from analytics_service.domain.fields import MAX_SERVICE_LENGTH
+from analytics_service.domain.jsontext import MAX_DEPTH, JsonNumber
+
+_Text = str | None
+_Risk = Annotated[float, Meta(ge=0, le=1)] | None
+
+
+class _Enriched(msgspec.Struct, gc=False):
+    user_id: str | int | None = None
+    request_id: _Text = None
+    ip_address: _Text = None
+
+
+# An Event with more fields, so that reading JSON makes the event itself and nothing is copied. The
+# first field holds the timestamp as written until it is understood.
+WireEvent: Final[Any] = msgspec.defstruct(
+    "WireEvent",
+    [
+        ("timestamp_us", Any),
+        ("service", Annotated[str, Meta(min_length=1, max_length=MAX_SERVICE_LENGTH)]),
+        ("level", str),
+        ("latency_ms", Annotated[float, Meta(ge=0)] | None, None),
+        ("risk_score", _Risk, None),
+        ("user_id", str | int | None, None),
+        *((name, _Text, None) for name in EVENT_FIELDS[6:]),
+        ("business_risk_score", _Risk, None),
+        ("ip_address", _Text, None),
+        ("geo_country_name", _Text, None),
+        ("geo_country_code", _Text, None),
+        ("enriched", _Enriched | None, None),
+    ],
+    bases=(Event,),
+    rename={"timestamp_us": "timestamp"},
+    gc=False,
+    eq=False,
+)
+
+read_wire_event: Final = msgspec.json.Decoder(WireEvent, float_hook=JsonNumber).decode
+"""WireEvent of bytes; msgspec.DecodeError, UnicodeDecodeError, RecursionError if it cannot."""
+
+
+USUAL_BYTES: Final = 2 * MAX_DEPTH
+"""A value of ASCII alone, without a backslash and no longer than this is not `doubtful`."""
+
+
+def doubtful(value: bytes | None, max_bytes: int) -> bool:
+    """Whether msgspec might take a value that the contract refuses.
+
+    It does not check the encoding of what it skips, its limit of nesting depends on the caller's
+    stack, and a NUL is a character to it.
+    """
+    if not value or len(value) > max_bytes or b"\\u0000" in value:
+        return True
+    if value.count(b"[") + value.count(b"{") > MAX_DEPTH:
+        return True
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def merge_other_names(event: Any) -> None:
+    """Fill the fields that came under their other names."""
+    enriched = event.enriched or _NOT_ENRICHED
+    if event.risk_score is None:
+        event.risk_score = event.business_risk_score
+    if event.user_id is None:
+        event.user_id = enriched.user_id
+    if event.request_id is None:
+        event.request_id = enriched.request_id
+    if event.source_ip is None:
+        event.source_ip = enriched.ip_address if event.ip_address is None else event.ip_address
+    if event.geo_country is None:
+        first, second = event.geo_country_name, event.geo_country_code
+        event.geo_country = second if first is None else first
+
+
+_NOT_ENRICHED: Final = _Enriched()

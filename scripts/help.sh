@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# help.sh MAKEFILE: every target with the text after its `##`.
+set -euo pipefail
+
+echo "usage: make TARGET"
+echo
+sed -n 's/^\([a-z-]*\):.*## \(.*\)$/\1|\2/p' "$1" | while IFS='|' read -r target text; do
+    printf '  %-10s %s\n' "$target" "$text"
+done

@@ -1,0 +1,19 @@
+"""The way from Kafka to the tables, one for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Database
+from tests.integration.whole_way import WholeWay, open_way
+from tests.stack_fixtures import Topics
+
+
+@pytest.fixture
+def way(database: Database, topics: Topics, tmp_path: Path) -> Iterator[WholeWay]:
+    """A database, topics, and the means to send messages and run workers between them."""
+    with open_way(database, topics, tmp_path) as opened:
+        yield opened

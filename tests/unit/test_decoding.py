@@ -1,0 +1,234 @@
+"""`decode_batch` gives what `parse_event` gives for each value, whatever the values are."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analytics_service.domain.decoding import DecodedBatch, decode_batch
+from analytics_service.domain.events import EVENT_FIELDS, Event, EventRules, Rejection, parse_event
+from tests.unit.domain_strategies import (
+    NOW_US,
+    Literal,
+    a_document,
+    any_values,
+    encode,
+    iso_texts,
+    odd_values,
+    render,
+    rules_of,
+    timestamps,
+    valid_documents,
+)
+
+NEZHA = Path(__file__).parents[3] / "shared" / "data" / "nezha_tt_requests.ndjson.gz"
+NOT_PLAIN = frozenset("\t\n\r\\")
+
+
+def assert_same(values: Sequence[bytes | None], rules: EventRules, now_us: int) -> DecodedBatch:
+    """decode_batch against parse_event, value by value, types and signs of zero included."""
+    batch = decode_batch(values, rules, now_us)
+    assert len(batch.events) == len(batch.positions)
+    outcomes: dict[int, Event | Rejection] = dict(zip(batch.positions, batch.events, strict=True))
+    outcomes.update(batch.rejected)
+    assert sorted(outcomes) == list(range(len(values)))
+    assert batch.positions == sorted(batch.positions)
+    assert [place for place, _ in batch.rejected] == sorted(place for place, _ in batch.rejected)
+    for place, value in enumerate(values):
+        assert described(outcomes[place]) == described(parse_event(value, rules, now_us)), value
+    if batch.plain:
+        for event in batch.events:
+            held = [getattr(event, name) for name in EVENT_FIELDS]
+            assert not any(NOT_PLAIN & set(text) for text in held if isinstance(text, str))
+    return batch
+
+
+def described(outcome: Event | Rejection) -> object:
+    """Everything that must agree; repr tells 0.0 from -0.0 and 1 from 1.0."""
+    if isinstance(outcome, Rejection):
+        return outcome
+    values = [getattr(outcome, name) for name in EVENT_FIELDS]
+    return [(type(value), repr(value)) for value in values]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(any_values(), max_size=8))
+def test_any_values(values: list[bytes | None]) -> None:
+    assert_same(values, rules_of(), NOW_US)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(valid_documents(), min_size=1, max_size=60))
+def test_valid_documents_are_all_accepted(documents: list[dict[str, object]]) -> None:
+    batch = assert_same([encode(document) for document in documents], rules_of(), NOW_US)
+    assert not batch.rejected
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.one_of(timestamps, odd_values), max_size=6),
+    iso_texts,
+    st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns"]),
+    st.booleans(),
+)
+def test_timestamps_among_many_of_one_shape(
+    stamps: list[object], common: str, zone: str, unlimited: bool
+) -> None:
+    # Enough of one shape to be read by columns, the odd ones in between.
+    stamps = [common] * 20 + stamps + [common] * 20
+    values = [render(list(a_document(timestamp=stamp).items())) for stamp in stamps]
+    rules = rules_of(ZoneInfo(zone))
+    if unlimited:
+        rules = EventRules(rules.default_tz, 10**30, 10**30)
+    assert_same([value.encode("utf-8", "surrogatepass") for value in values], rules, NOW_US)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)), min_size=40, max_size=60),
+    st.sampled_from(["UTC", "Europe/Berlin", "Africa/Monrovia", "Asia/Kathmandu"]),
+    st.sampled_from(["", "Z", "+05:45", "-0330", "+24:00", "-00:00"]),
+    st.sampled_from(["seconds", "milliseconds", "microseconds"]),
+)
+def test_timestamps_of_one_shape(
+    moments: list[datetime], zone: str, suffix: str, precision: str
+) -> None:
+    values = [
+        encode(a_document(timestamp=moment.isoformat(timespec=precision) + suffix))
+        for moment in moments
+    ]
+    assert_same(values, EventRules(ZoneInfo(zone), 10**30, 10**30), NOW_US)
+
+
+@pytest.mark.parametrize(
+    "zone", [UTC, ZoneInfo("Europe/Berlin"), timezone(timedelta(hours=-3, minutes=-30))]
+)
+def test_local_times_around_the_change_of_the_clocks(zone: tzinfo) -> None:
+    start = datetime(2026, 10, 25, 0, 0, 0)
+    stamps = [(start + timedelta(minutes=7 * i)).isoformat() for i in range(60)]
+    values = [encode(a_document(timestamp=stamp)) for stamp in stamps]
+    batch = assert_same(values, EventRules(zone, 10**18, 10**18), NOW_US)
+    assert len(batch.events) == 60
+
+
+def test_positions_and_order_with_bad_values_in_between() -> None:
+    good = encode(a_document())
+    values = [None, good, b"{", good, b"[]", b"", good, encode(a_document(level="x"))]
+    batch = assert_same(values, rules_of(), NOW_US)
+    assert batch.positions == [1, 3, 6]
+    assert [(place, rejection.reason) for place, rejection in batch.rejected] == [
+        (0, "empty"),
+        (2, "invalid_json"),
+        (4, "not_an_object"),
+        (5, "empty"),
+        (7, "invalid_field:level"),
+    ]
+
+
+def test_positions_across_more_values_than_are_handled_at_once() -> None:
+    values = [encode(a_document(user_id=f"u{i}")) if i % 700 else None for i in range(2500)]
+    batch = decode_batch(values, rules_of(), NOW_US)
+    assert [place for place, _ in batch.rejected] == [0, 700, 1400, 2100]
+    assert [event.user_id for event in batch.events] == [f"u{i}" for i in range(2500) if i % 700]
+    assert batch.positions == [i for i in range(2500) if i % 700]
+
+
+def test_no_values_are_no_events() -> None:
+    assert decode_batch([], rules_of(), NOW_US) == DecodedBatch()
+
+
+@pytest.mark.parametrize(
+    ("message", "plain"),
+    [
+        ("GET /", True),
+        ("\u00e9\U0001f600", True),
+        ('quoted "x"', False),
+        ("tab\t", False),
+        ("line\n", False),
+        ("back\\slash", False),
+    ],
+)
+def test_plain_is_a_promise_about_every_text(message: str, plain: bool) -> None:
+    values = [encode(a_document()), encode(a_document(message=message))]
+    assert assert_same(values, rules_of(), NOW_US).plain is plain
+
+
+@pytest.mark.parametrize(
+    ("limit", "size", "reasons"),
+    [
+        (100, 100, []),
+        (100, 101, ["too_large"]),
+        (65536, 65536, []),
+        (65536, 65537, ["too_large"]),
+    ],
+)
+def test_the_limit_of_size_is_that_of_the_rules(limit: int, size: int, reasons: list[str]) -> None:
+    value = encode(a_document(message=""))
+    value = encode(a_document(message="x" * (size - len(value))))
+    assert len(value) == size
+    batch = assert_same([value], rules_of(max_value_bytes=limit), NOW_US)
+    assert [rejection.reason for _, rejection in batch.rejected] == reasons
+
+
+@pytest.mark.parametrize("depth", [400, 498, 499, 500, 501, 502, 900, 1100, 20_000])
+@pytest.mark.parametrize("name", ["ignored", "enriched", "message"])
+def test_nesting(depth: int, name: str) -> None:
+    nested = Literal("[" * depth + "]" * depth)
+    inner = [("x", nested)] if name == "enriched" else nested
+    value = render([*a_document().items(), (name, inner)]).encode()
+    assert_same([value], rules_of(), NOW_US)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        # text that only looks like an escape or like structure
+        r'"\\u0000"',
+        r'"\\\u0041"',
+        r'"\\ud800"',
+        '"}{"',
+        '"[[[[{{{{"',
+        # numbers as texts
+        "0",
+        "-0",
+        "1.0",
+        "1E400",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "1" * 5000,
+        # numbers at the edge of float64
+        "1.7976931348623157e308",
+        "1.7976931348623159e308",
+        "2.2250738585072011e-308",
+        "4.9e-324",
+        "2e-324",
+        "0.1000000000000000055511151231257827021181583404541015625",
+        "9007199254740993",
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["user_id", "message", "service", "latency_ms", "risk_score", "timestamp", "x"]
+)
+def test_pieces_that_parsers_disagree_about(piece: str, name: str) -> None:
+    document = {**a_document(), name: Literal(piece)}
+    assert_same([render(list(document.items())).encode()], rules_of(), NOW_US)
+
+
+def test_the_recorded_requests() -> None:
+    if not NEZHA.exists():
+        pytest.skip(f"needs {NEZHA}, which is not part of the checkout")
+    with gzip.open(NEZHA) as lines:
+        values = [line.rstrip(b"\n") for line in lines][::29]
+    rules = EventRules(UTC, 0, 10**18)
+    batch = assert_same(values, rules, NOW_US)
+    assert batch.plain
+    assert not batch.rejected
+    first = json.loads(values[0])
+    assert batch.events[0].service == first["service"]
+    assert batch.events[0].latency_ms == first["latency_ms"]
