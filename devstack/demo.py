@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.api import Stack, running_stack
-from devstack.demo_figures import Api, Figures, Tables
+from devstack.demo_figures import TROUBLE, Api, Figures, Tables, wake_group_coordinator
 from devstack.errors import DevstackError
 from devstack.ports import free_port, listening
 from devstack.process import GuardedProcess
@@ -78,12 +78,19 @@ def main() -> int:
         signal.signal(number, _interrupt)
     try:
         with running_stack(progress=say) as stack, _running(stack) as demo:
+            product_s = time.monotonic()
             _wait_for_first_window(demo)
-            say(f"first window readable after {time.monotonic() - started:.1f} s")
+            now = time.monotonic()
+            say(
+                f"first window readable after {now - started:.1f} s"
+                f" (of these {now - product_s:.1f} s since the product's processes were started)"
+            )
             say(_welcome(demo))
             with contextlib.suppress(_Interrupted):
                 _watch(demo, None if seconds is None else time.monotonic() + seconds)
             return _finish(demo)
+    except TROUBLE as error:
+        raise DevstackError(f"the database or the broker does not answer: {error}") from error
     except _Interrupted:
         say("interrupted before the demo was up")
         return 130
@@ -122,7 +129,7 @@ def _running(stack: Stack) -> Iterator[Demo]:
     password = secrets.token_urlsafe(12)
     ports = [_port(preferred) for preferred in (8004, 8005, 9105)]
     env = _environment(stack, ports, password)
-    _prepare(env)
+    _prepare(stack, env)
     tables = Tables(stack)
     report = logs / "generate.json"
     generate = ["--rate", str(RATE), "--services", str(SERVICES), "--incident", INCIDENT]
@@ -175,14 +182,15 @@ def _environment(stack: Stack, ports: list[int], password: str) -> dict[str, str
     return {**env, "API_USERS": hashed.stdout.strip()}
 
 
-def _prepare(env: dict[str, str]) -> None:
-    """Schema and topics, side by side."""
+def _prepare(stack: Stack, env: dict[str, str]) -> None:
+    """Schema, topics and the broker's own offsets topic, side by side."""
     steps = {
         name: subprocess.Popen(
             [*COMMAND, *name.split()], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         for name in ("migrate up", "topics create")
     }
+    wake_group_coordinator(stack)
     for name, step in steps.items():
         output, _ = step.communicate()
         if step.returncode:
@@ -292,6 +300,6 @@ def _problems(sent: int, figures: Figures) -> list[str]:
     if figures.settled != sent:
         problems.append(f"{sent} sent, but {figures.settled} stored or dead-lettered")
     for table, total in figures.windows.items():
-        if total != figures.stored:
-            problems.append(f"{table} adds up to {total}, {figures.stored} events are stored")
+        if total != figures.rows:
+            problems.append(f"{table} adds up to {total}, {figures.rows} events are stored")
     return problems

@@ -13,11 +13,14 @@ from typing import Any
 
 import psycopg2
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 from psycopg2 import sql
 
 from devstack.api import Stack
 
+TROUBLE = (psycopg2.Error, KafkaError)  # the database or the broker does not answer
 WINDOW_TABLES = ("analytics_metrics_1min", "analytics_metrics_5min", "analytics_metrics_1hour")
+PLACED_TABLES = ("analytics_events", "analytics_dead_letters")
 TOPIC = "stacklens-analytics"
 
 
@@ -45,10 +48,11 @@ class Api:
 
 @dataclass(frozen=True)
 class Figures:
-    """Counts since the demo began."""
+    """Counts since the demo began: of its own messages, and of whatever came into the tables."""
 
     stored: int
     dead_lettered: int
+    rows: int
     windows: dict[str, int]
 
     @property
@@ -58,7 +62,10 @@ class Figures:
 
 
 class Tables:
-    """Database and topic, counted from the moment this object is made (they need not be empty)."""
+    """Database and topic, counted from the moment this object is made (they need not be empty).
+
+    Make it before anything is sent. Rows of an older backlog that arrive later count as `rows`.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self._connection = psycopg2.connect(
@@ -75,7 +82,7 @@ class Tables:
         topic = os.environ.get("KAFKA_INPUT_TOPIC") or TOPIC
         numbers = self._consumer.partitions_for_topic(topic) or set()
         self._partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
-        self._sent_before = self._end()
+        self._begin = self._ends()
         self._before = self._count()
 
     def figures(self) -> Figures:
@@ -84,12 +91,13 @@ class Tables:
         return Figures(
             now.stored - before.stored,
             now.dead_lettered - before.dead_lettered,
+            now.rows - before.rows,
             {table: now.windows[table] - before.windows[table] for table in WINDOW_TABLES},
         )
 
     def sent(self) -> int:
         """Messages that came into the topic since the beginning."""
-        return self._end() - self._sent_before
+        return sum(self._ends().values()) - sum(self._begin.values())
 
     def visible_delay_s(self) -> float | None:
         """Age of the newest stored event, in seconds; None before there is one."""
@@ -107,26 +115,37 @@ class Tables:
         with contextlib.suppress(psycopg2.Error):
             self._connection.close()
 
-    def _end(self) -> int:
+    def _ends(self) -> dict[int, int]:
         ends = self._consumer.end_offsets(self._partitions)
-        return sum(int(end) for end in ends.values())
+        return {place.partition: int(end) for place, end in ends.items()}
 
     def _count(self) -> Figures:
-        query = sql.SQL(
-            "SELECT (SELECT count(*) FROM analytics_events),"
-            " (SELECT count(*) FROM analytics_dead_letters), {}"
-        ).format(
-            sql.SQL(", ").join(
-                sql.SQL("(SELECT coalesce(sum(total_requests), 0) FROM {})").format(
-                    sql.Identifier(table)
-                )
-                for table in WINDOW_TABLES
-            )
+        begin = sql.SQL(", ").join(
+            sql.SQL("({}, {})").format(sql.Literal(partition), sql.Literal(offset))
+            for partition, offset in self._begin.items()
         )
+        own = sql.SQL(
+            "(SELECT count(*) FROM {} JOIN (VALUES {}) AS begin (part, first)"
+            " ON kafka_partition = part AND kafka_offset >= first)"
+        )
+        parts: list[sql.Composable] = [
+            own.format(sql.Identifier(table), begin) for table in PLACED_TABLES
+        ]
+        parts.append(sql.SQL("(SELECT count(*) FROM analytics_events)"))
+        total = sql.SQL("(SELECT coalesce(sum(total_requests), 0) FROM {})")
+        parts += [total.format(sql.Identifier(table)) for table in WINDOW_TABLES]
         with self._connection.cursor() as cursor:
-            cursor.execute(query)
-            row = cursor.fetchone()
-        assert row is not None
-        return Figures(
-            int(row[0]), int(row[1]), dict(zip(WINDOW_TABLES, map(int, row[2:]), strict=True))
-        )
+            cursor.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(parts)))
+            stored, dead_lettered, rows, *totals = map(int, cursor.fetchone() or ())
+        return Figures(stored, dead_lettered, rows, dict(zip(WINDOW_TABLES, totals, strict=True)))
+
+
+def wake_group_coordinator(stack: Stack) -> None:
+    """Have the broker make its offsets topic now: a fresh one does so when first asked for a group."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=stack.kafka_bootstrap_servers.split(","),
+        group_id="stacklens-demo",
+        enable_auto_commit=False,
+    )
+    with contextlib.closing(consumer):
+        consumer.committed(TopicPartition(TOPIC, 0))

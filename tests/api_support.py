@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,8 @@ from analytics_service.domain.events import Event
 from analytics_service.domain.windows import WINDOWS
 from dashboard_api.app import create_app
 from dashboard_api.context import EXTENSION, Context
-from tests.databases import Database
+from devstack.api import Stack
+from tests.databases import Database, create_database, drop_database
 from tests.reference.brute_force import Figures, Window
 from tests.waiting import wait_until
 
@@ -51,6 +53,16 @@ def api_app(settings: Settings, now: Callable[[], datetime] = lambda: NOW) -> It
         shared = app.extensions[EXTENSION]
         assert isinstance(shared, Context)
         shared.close()
+
+
+@contextlib.contextmanager
+def fresh_database(stack: Stack, template: str) -> Iterator[Database]:
+    """A database like `template` until the end of the block, for fixtures that several tests share."""
+    name = f"test_api_{secrets.token_hex(6)}"
+    try:
+        yield create_database(stack, name, template)
+    finally:
+        drop_database(stack, name)
 
 
 @dataclass

@@ -7,12 +7,23 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from analytics_service.passwords import hash_password
 from dashboard_api.roles import admin_only
-from tests.api_support import NOW_S, USER, Asking, api_app, api_settings, event, store_events
+from devstack.api import Stack
+from tests.api_support import (
+    NOW_S,
+    USER,
+    Asking,
+    api_app,
+    api_settings,
+    event,
+    fresh_database,
+    store_events,
+)
 from tests.databases import Database
 
 PATHS = ["/metrics", "/metrics/summary", "/health-status", "/stats"]
@@ -21,6 +32,7 @@ ROW = {
     "latency_min_ms", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "latency_max_ms",
     "latency_mean_ms", "unique_users", "unique_ips", "avg_risk_score", "high_risk_count", "aggregated_at",
 }  # fmt: skip
+USERS = f"{USER[0]}:admin:{hash_password(USER[1])},anna:reader:{hash_password('a')}"
 ODD_NAMES = [
     "a,b",
     "tab\there",
@@ -34,8 +46,7 @@ ODD_NAMES = [
 ]
 
 
-@pytest.fixture
-def app(database: Database) -> Iterator[Flask]:
+def fill(database: Database) -> None:
     store_events(
         database,
         [
@@ -44,13 +55,34 @@ def app(database: Database) -> Iterator[Flask]:
             *[event(NOW_S - 600, name) for name in ODD_NAMES],
         ],
     )
-    with api_app(api_settings(database.env)) as app:
-        yield app
+
+
+@pytest.fixture(scope="module")
+def shared_app(stack: Stack, migrated_template: str) -> Iterator[Flask]:
+    """For tests that only read."""
+    with fresh_database(stack, migrated_template) as database:
+        fill(database)
+        with api_app(api_settings(database.env, API_USERS=USERS)) as app:
+
+            @app.get("/for-admins")
+            @admin_only
+            def for_admins() -> str:
+                return "secret"
+
+            yield app
+
+
+@pytest.fixture(scope="module")
+def api(shared_app: Flask) -> Asking:
+    return Asking(shared_app.test_client())
 
 
 @pytest.fixture
-def api(app: Flask) -> Asking:
-    return Asking(app.test_client())
+def own_api(database: Database) -> Iterator[Asking]:
+    """For tests that change what is stored in `database`."""
+    fill(database)
+    with api_app(api_settings(database.env)) as app:
+        yield Asking(app.test_client())
 
 
 def test_metrics(api: Asking) -> None:
@@ -120,16 +152,16 @@ def test_health_status(api: Asking) -> None:
         assert silent["last_seen"] == "2026-03-10T12:24:00Z"
 
 
-def test_health_status_obeys_the_operators_thresholds(api: Asking, database: Database) -> None:
+def test_health_status_obeys_the_operators_thresholds(own_api: Asking, database: Database) -> None:
     for key, value in (
         ("health_unhealthy_error_rate", "30"),
         ("health_degraded_p99_ms", "nonsense"),
     ):
         database.execute("INSERT INTO system_config (key, value) VALUES (%s, %s)", key, value)
-    assert api.get("/health-status")["status"] == "degraded"
+    assert own_api.get("/health-status")["status"] == "degraded"
 
 
-def test_stats(api: Asking, database: Database) -> None:
+def test_stats(own_api: Asking, database: Database) -> None:
     database.execute(
         "INSERT INTO topic_incarnations (topic, topic_incarnation, topic_id) VALUES ('t', 1, 'i')"
     )
@@ -144,8 +176,8 @@ def test_stats(api: Asking, database: Database) -> None:
         " reason, status) SELECT 't', 1, 0, n, 'empty', CASE WHEN n = 0 THEN 'pending' ELSE 'discarded' END"
         " FROM generate_series(0, 3) AS n"
     )
-    before = api.get("/stats")
-    after = api.get("/stats")
+    before = own_api.get("/stats")
+    after = own_api.get("/stats")
     assert after["requests_served"] == before["requests_served"] + 1
     assert after["uptime_seconds"] >= before["uptime_seconds"] >= 0
     assert (after["workers"], after["api_version"]) == (1, "1.0")
@@ -153,16 +185,16 @@ def test_stats(api: Asking, database: Database) -> None:
     assert (after["events_lost_to_retention"], after["dead_letters_pending"]) == (2, 1)
 
 
-def test_health_and_readiness(api: Asking, database: Database) -> None:
-    assert api.client.get("/health").get_json()["status"] == "healthy"
-    ready = api.client.get("/readyz")
+def test_health_and_readiness(own_api: Asking, database: Database) -> None:
+    assert own_api.client.get("/health").get_json()["status"] == "healthy"
+    ready = own_api.client.get("/readyz")
     assert (ready.status_code, ready.get_json()["status"]) == (200, "ready")
     database.execute(
         "DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)"
     )
-    unready = api.client.get("/readyz")
+    unready = own_api.client.get("/readyz")
     assert (unready.status_code, unready.get_json()["failed"]) == (503, ["migrations"])
-    assert api.client.get("/health").status_code == 200
+    assert own_api.client.get("/health").status_code == 200
 
 
 def test_an_empty_database_has_empty_answers(empty_database: Database, database: Database) -> None:
@@ -222,30 +254,32 @@ def test_content_that_is_known_is_not_sent_again(
     assert changed.headers["ETag"] != first.headers["ETag"]
 
 
-def test_figures_that_are_not_finite_are_null(api: Asking, database: Database) -> None:
+def test_figures_that_are_not_finite_are_null(own_api: Asking, database: Database) -> None:
     database.execute(
         "UPDATE analytics_metrics_1min SET latency_mean_ms = 'NaN', latency_max_ms = 'Infinity'"
     )
-    answer = api.client.get("/metrics", auth=USER)
+    answer = own_api.client.get("/metrics", auth=USER)
     assert b"NaN" not in answer.get_data()
     assert b"Infinity" not in answer.get_data()
     assert {row["latency_mean_ms"] for row in answer.get_json()["metrics"]} == {None}
 
 
-def test_the_connection_cannot_write(app: Flask) -> None:
-    with app.extensions["stacklens"].reader.snapshot() as cursor:
+def test_the_connection_cannot_write(shared_app: Flask) -> None:
+    with shared_app.extensions["stacklens"].reader.snapshot() as cursor:
         cursor.execute("SELECT current_user, current_setting('transaction_read_only')")
         assert cursor.fetchone() == ("stacklens_reader", "on")
 
 
-def test_a_reader_is_refused_what_is_for_admins(app: Flask) -> None:
-    @app.get("/for-admins")
-    @admin_only
-    def for_admins() -> str:
-        return "secret"
-
-    assert app.test_client().get("/for-admins", auth=USER).status_code == 200
-    assert app.test_client().get("/for-admins").status_code == 401
+@pytest.mark.parametrize(
+    ("user", "status"), [(USER, 200), (("anna", "a"), 403), (("anna", "b"), 401)]
+)
+def test_roles(api: Asking, user: tuple[str, str], status: int) -> None:
+    answer = api.client.get("/for-admins", auth=user)
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.content_type == "application/problem+json"
+        assert "WWW-Authenticate" not in answer.headers
+    assert api.client.get("/metrics", auth=user).status_code == (401 if status == 401 else 200)
 
 
 anything = st.text(max_size=40) | st.sampled_from(
@@ -268,9 +302,7 @@ names = st.sampled_from(["window", "service", "from", "to", "limit", "cursor"]) 
 )
 
 
-@hypothesis_settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=300, deadline=None)
 @given(path=st.sampled_from(PATHS), query=st.lists(st.tuples(names, anything), max_size=5))
 def test_no_query_makes_it_fail(api: Asking, path: str, query: list[tuple[str, str]]) -> None:
     encodable = [(key, value) for key, value in query if _encodable(key + value)]

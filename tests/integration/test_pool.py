@@ -197,12 +197,13 @@ def test_a_connection_used_a_moment_ago_is_not_tested(
 
 def test_an_exhausted_pool_says_so(pool: Pool) -> None:
     """Who waited in vain gets a clear error, and it is not the batch's fault."""
-    with pool.connection(), pool.connection():
-        with pytest.raises(
-            PoolTimeoutError, match=r"all 2 connections .* in use for 0 s"
-        ) as caught:
-            with pool.connection(timeout_s=0):
-                pytest.fail("there was none to hand out")
+    with (
+        pool.connection(),
+        pool.connection(),
+        pytest.raises(PoolTimeoutError, match=r"all 2 connections .* in use for 0 s") as caught,
+        pool.connection(timeout_s=0),
+    ):
+        pytest.fail("there was none to hand out")
     assert not is_poison(caught.value)
     with pool.connection() as connection:
         assert value(connection, "SELECT 1") == 1

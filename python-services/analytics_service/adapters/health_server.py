@@ -13,7 +13,7 @@ from analytics_service.health import Health
 
 
 class HealthServer:
-    """Serves /health, /health/ready and /metrics on all addresses."""
+    """Serves /health, /health/ready and /metrics on all addresses; OSError when the port is taken."""
 
     def __init__(
         self, port: int, service: str, health: Health, registry: CollectorRegistry | None
@@ -21,7 +21,7 @@ class HealthServer:
         handler = type(
             "Handler", (_Handler,), {"service": service, "health": health, "registry": registry}
         )
-        self._server = ThreadingHTTPServer(("", port), handler)
+        self._server = _listen(port, handler)
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
@@ -36,6 +36,16 @@ class HealthServer:
         """Stop answering and free the port."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def _listen(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    try:
+        return ThreadingHTTPServer(("", port), handler)
+    except OSError as error:
+        advice = "set METRICS_PORT to another port, or to 0 for a free one"
+        raise OSError(
+            error.errno, f"cannot listen on port {port}: {error.strerror}; {advice}"
+        ) from error
 
 
 class _Handler(BaseHTTPRequestHandler):

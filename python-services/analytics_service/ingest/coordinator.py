@@ -9,6 +9,8 @@ from concurrent.futures import Executor
 from typing import Any
 
 import psycopg2
+from aiokafka.errors import KafkaError as ConsumerError
+from kafka.errors import KafkaError as AdminError
 
 from analytics_service import metrics
 from analytics_service.adapters.kafka.topics import TopicError
@@ -20,6 +22,9 @@ from analytics_service.ingest.pipeline import Pipeline
 from analytics_service.ingest.session import Session
 
 logger = logging.getLogger(__name__)
+
+# What a dependency may do to us without being a defect of ours: logged, and tried again.
+TROUBLE = (psycopg2.Error, PoolError, TopicError, AdminError, ConsumerError, OSError)
 
 
 class SessionCoordinator:
@@ -51,7 +56,7 @@ class SessionCoordinator:
         mine = sorted(tp for tp in partitions if tp.topic == self.input_topic)
         try:
             session = await self._positions(consumer, mine)
-        except (psycopg2.Error, PoolError, TopicError, TimeoutError, OSError) as error:
+        except TROUBLE as error:
             logger.warning(
                 "positions are not to be had, trying again: %s", " ".join(str(error).split())
             )

@@ -26,7 +26,7 @@ from analytics_service.domain.events import EventRules
 from analytics_service.domain.windows import window_named
 from analytics_service.health import Health
 from analytics_service.ingest.buffer import Limits
-from analytics_service.ingest.coordinator import SessionCoordinator
+from analytics_service.ingest.coordinator import TROUBLE, SessionCoordinator
 from analytics_service.ingest.flusher import Flusher
 from analytics_service.ingest.pipeline import Pipeline
 from analytics_service.ingest.work import Work
@@ -40,7 +40,6 @@ KAFKA_COMMIT_S = 5.0
 RELAY_S = 1.0
 # How long a flush waits for company; an operator's large KAFKA_BATCH_TIMEOUT_MS must not make a lone event wait.
 LONGEST_LINGER_S = 0.2
-_TROUBLE = (psycopg2.Error, PoolError, KafkaError, TopicError, OSError)
 
 
 def event_rules(settings: Settings) -> EventRules:
@@ -119,7 +118,7 @@ class IngestService:
         if done.cancelled():
             return
         error = done.exception()
-        if isinstance(error, _TROUBLE):
+        if isinstance(error, TROUBLE):
             logger.warning("%s: %s", name, self._pool.params.why(error))
         elif error is not None:
             logger.error("%s failed", name, exc_info=error)

@@ -127,6 +127,9 @@ class BatchConsumer(driver.Consumer):
             logger.info("resynchronising with the stored offsets: %s", why)
         self._session = None
 
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust's own stall detection knows neither batches nor these offsets; see `health`."""
+
     async def perform_seek(self) -> None:
         """Faust calls this after a rebalance; the seek itself happens before the next fetch."""
         self.request_resync("partitions were assigned")

@@ -19,7 +19,7 @@ from analytics_service.adapters.timescale.offsets import OffsetMove, move_offset
 from analytics_service.adapters.timescale.window_store import merge_cells, prepare_stage
 from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
 from analytics_service.domain.windows import Window
-from analytics_service.ingest.work import Part, Work
+from analytics_service.ingest.work import Work
 
 # A worker frozen in the middle of a transaction must not hold up the others for longer than this. Flushes may lose the
 # last moments of a crashed database: the offsets share the transaction, so what is lost is simply read again.
@@ -134,14 +134,15 @@ def _event_chunks(
             events, offsets = [e for e, _ in kept], [o for _, o in kept]
         rows.count += len(events)
         for at in range(0, len(events), _COPY_CHUNK):
-            yield _encode(part, events[at : at + _COPY_CHUNK], offsets[at : at + _COPY_CHUNK], work)
-
-
-def _encode(part: Part, events: Sequence[object], offsets: Sequence[int], work: Work) -> bytes:
-    text = event_lines(
-        events, offsets, work.session.incarnation, part.partition, careful=part.careful
-    )  # type: ignore[arg-type]
-    return text.encode()
+            piece = slice(at, at + _COPY_CHUNK)
+            text = event_lines(
+                events[piece],
+                offsets[piece],
+                work.session.incarnation,
+                part.partition,
+                careful=part.careful,
+            )
+            yield text.encode()
 
 
 class _ChunkReader(io.RawIOBase):

@@ -93,6 +93,7 @@ def _execute(app: Any) -> None:
         quiet=True,
         loop=asyncio.get_event_loop(),
     )
+    worker.spinner = None  # it writes terminal codes into logs
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
