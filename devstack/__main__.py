@@ -97,7 +97,8 @@ def _greeting(stack: Stack, env_file: Path | None) -> str:
     lines = [f"Kafka        {stack.kafka_bootstrap_servers}"]
     lines.append(f"TimescaleDB  {stack.db_host}:{stack.db_port}/{stack.db_name} ({stack.db_user})")
     if env_file is not None:
-        lines.append(f"use it:      set -a; . ./{env_file}; set +a")
+        shown = env_file if env_file.is_absolute() else f"./{env_file}"
+        lines.append(f"use it:      set -a; . {shown}; set +a")
     lines.append("Ctrl-C ends both; their data go with them")
     return "\n".join(lines)
 

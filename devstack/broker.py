@@ -19,7 +19,7 @@ from devstack.process import GuardedProcess
 # Counts up when what is in the part changes: an old part is then left alone and a new one made.
 PART_NAME = "kafka-4.1.1-1"
 HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
-SECONDS_TO_START = 60
+SECONDS_TO_START = 120
 
 SETTINGS = """\
 process.roles=broker,controller

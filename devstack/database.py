@@ -20,7 +20,7 @@ from devstack.process import GuardedProcess
 PART_NAME = "postgresql-17-timescaledb-1"
 SUPERUSER = "stacklens_user"
 DATABASE = "stacklens"
-SECONDS_TO_START = 60
+SECONDS_TO_START = 120
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 
 SETTINGS = """\

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from devstack.api import Stack, running_stack
 from devstack.demo_figures import TROUBLE, Api, Figures, Tables, wake_group_coordinator
+from devstack.demo_process import DemoProcess
 from devstack.errors import DevstackError
 from devstack.ports import free_port, listening
-from devstack.process import GuardedProcess
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-m", "analytics_service.entrypoints.cli.main"]
@@ -35,16 +35,15 @@ BAD_FRACTION = 0.005
 FIRST_WINDOW_S = 60.0
 CATCH_UP_S = 60.0
 STATUS_EVERY_S = 5.0
-STOP_S = 25.0
 
 
 @dataclass(frozen=True)
 class Demo:
     """A demo that runs: its processes in the order in which they are to be ended, and its places."""
 
-    generator: GuardedProcess
-    api_process: GuardedProcess
-    worker: GuardedProcess
+    generator: DemoProcess
+    api_process: DemoProcess
+    worker: DemoProcess
     report: Path
     logs: Path
     api: Api
@@ -52,18 +51,14 @@ class Demo:
     worker_url: str
 
     @property
-    def processes(self) -> tuple[GuardedProcess, ...]:
+    def processes(self) -> tuple[DemoProcess, ...]:
         """All of them."""
         return (self.generator, self.api_process, self.worker)
 
     def expect_all_alive(self) -> None:
-        """Raise DevstackError with the tail of the log of a process that is gone."""
+        """Raise DevstackError with the end of the log of a process that is gone."""
         for process in self.processes:
-            if not process.running:
-                raise DevstackError(
-                    f"{process.name} ended by itself; the end of its log {process.log}:\n"
-                    f"{process.log_tail()}"
-                )
+            process.expect_alive()
 
 
 class _Interrupted(Exception):
@@ -135,9 +130,9 @@ def _running(stack: Stack) -> Iterator[Demo]:
     generate = ["--rate", str(RATE), "--services", str(SERVICES), "--incident", INCIDENT]
     generate += ["--bad-fraction", str(BAD_FRACTION), "--output-json", str(report)]
     demo = Demo(
-        generator=_process("generate", logs, env, generate),
-        api_process=_process("api", logs, env, []),
-        worker=_process("analytics", logs, env, []),
+        generator=_process("generate", logs, env, generate, signal.SIGKILL),
+        api_process=_process("api", logs, env, [], signal.SIGTERM),
+        worker=_process("analytics", logs, env, [], signal.SIGKILL),
         report=report,
         logs=logs,
         api=Api(f"http://127.0.0.1:{ports[1]}", USER, password),
@@ -150,8 +145,7 @@ def _running(stack: Stack) -> Iterator[Demo]:
         yield demo
     finally:
         for process in demo.processes:
-            process.stop(STOP_S)
-            process.close()
+            process.stop()
         tables.close()
 
 
@@ -197,17 +191,11 @@ def _prepare(stack: Stack, env: dict[str, str]) -> None:
             raise DevstackError(f"stacklens {name} failed:\n{output.decode(errors='replace')}")
 
 
-def _process(name: str, logs: Path, env: dict[str, str], arguments: list[str]) -> GuardedProcess:
-    directory = logs / name
-    directory.mkdir()
-    return GuardedProcess(
-        name=f"stacklens {name}",
-        argv=[*COMMAND, name, *arguments],
-        directory=directory,
-        env=env,
-        end_signal=signal.SIGTERM,
-        stop_signal=signal.SIGTERM,
-    )
+def _process(
+    name: str, logs: Path, env: dict[str, str], arguments: list[str], orphan_signal: signal.Signals
+) -> DemoProcess:
+    command = [*COMMAND, name, *arguments]
+    return DemoProcess(f"stacklens {name}", command, env, logs / f"{name}.log", orphan_signal)
 
 
 def _wait_for_first_window(demo: Demo) -> None:
@@ -272,7 +260,7 @@ def _window(row: dict[str, object]) -> str:
 def _finish(demo: Demo) -> int:
     """Stop the traffic, let the worker catch up, and compare; the exit status."""
     say("stopping the traffic and checking that every event has arrived ...")
-    demo.generator.stop(STOP_S)
+    demo.generator.stop()
     if not demo.report.is_file():
         raise DevstackError(f"the generator left no report; its log:\n{demo.generator.log_tail()}")
     sent = int(json.loads(demo.report.read_text())["acknowledged"])
@@ -280,8 +268,7 @@ def _finish(demo: Demo) -> int:
     figures = demo.tables.figures()
     while figures.settled < sent and time.monotonic() < last_moment:
         for process in (demo.worker, demo.api_process):
-            if not process.running:
-                raise DevstackError(f"{process.name} ended by itself:\n{process.log_tail()}")
+            process.expect_alive()
         time.sleep(0.1)
         figures = demo.tables.figures()
     say(f"sent {sent}, stored {figures.stored}, dead-lettered {figures.dead_lettered}")

@@ -161,6 +161,12 @@ def running_api(env: Mapping[str, str], *options: str) -> Iterator[RunningApi]:
                 process.wait()
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process started and that are still there."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
 def _listening(log: Path, process: subprocess.Popen[bytes]) -> str:
     text = log.read_text()
     assert process.poll() is None, text

@@ -94,7 +94,8 @@ def main() -> None:
         app = make_app(
             options.group, options.broker, options.topic, options.partitions, options.count, datadir
         )
-        faust.Worker(app, loglevel="ERROR", quiet=True).execute_from_commandline()
+        worker = faust.Worker(app, loglevel="ERROR", quiet=True, redirect_stdouts=False)
+        worker.execute_from_commandline()
 
 
 if __name__ == "__main__":

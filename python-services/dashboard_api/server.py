@@ -14,6 +14,7 @@ from dashboard_api import deadlines
 from dashboard_api.app import create_app
 from dashboard_api.counters import ServerState
 from dashboard_api.server_log import ServerLogger
+from dashboard_api.server_worker import DashboardWorker
 
 MOST_WORKERS = 4
 GRACEFUL_S = 15
@@ -50,7 +51,7 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]  # the library is 
             "bind": f"{host}:{self._settings.api_port}",
             "workers": self._workers,
             "threads": self._threads,
-            "worker_class": "gthread",
+            "worker_class": DashboardWorker,
             "preload_app": True,
             "timeout": WORKER_TIMEOUT_S,
             "graceful_timeout": GRACEFUL_S,

@@ -238,18 +238,18 @@ def test_headers_of_every_answer(api: Asking, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/summary", "/health-status"])
 def test_content_that_is_known_is_not_sent_again(
-    api: Asking, database: Database, path: str
+    own_api: Asking, database: Database, path: str
 ) -> None:
-    first = api.client.get(path, auth=USER)
+    first = own_api.client.get(path, auth=USER)
     assert first.headers["Cache-Control"] == "no-cache"
     known = {"If-None-Match": first.headers["ETag"]}
-    again = api.client.get(path, auth=USER, headers=known)
+    again = own_api.client.get(path, auth=USER, headers=known)
     assert (again.status_code, again.get_data()) == (304, b"")
     assert again.headers["ETag"] == first.headers["ETag"]
     assert again.headers["X-API-Version"] == "1.0"
-    assert api.client.get(path, headers=known).status_code == 401
+    assert own_api.client.get(path, headers=known).status_code == 401
     store_events(database, [event(NOW_S - 20)])
-    changed = api.client.get(path, auth=USER, headers=known)
+    changed = own_api.client.get(path, auth=USER, headers=known)
     assert changed.status_code == 200
     assert changed.headers["ETag"] != first.headers["ETag"]
 

@@ -32,10 +32,10 @@ def settings_for(database: Database, **more: str) -> Settings:
 
 def run_as(settings: Settings, role: Role, statement: str) -> list[tuple[object, ...]]:
     """One statement as one of the roles, committed."""
-    with contextlib.closing(parameters(settings, role).connect()) as connection:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
+    opened = parameters(settings, role).connect()
+    with contextlib.closing(opened), opened, opened.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
 
 
 @dataclass(frozen=True)
@@ -202,9 +202,9 @@ def test_up_mends_privileges_lost_since(own_reader: Settings, empty_database: Da
         run_as(own_reader, "reader", "SELECT 1")
     Migrator(own_reader).up()
     assert run_as(own_reader, "reader", "SELECT count(*) FROM analytics_events") == [(0,)]
-    for statement in ("CREATE TEMPORARY TABLE mine (a int)", "CREATE TABLE mine (a int)"):
+    for refused in ("CREATE TEMPORARY TABLE mine (a int)", "CREATE TABLE mine (a int)"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            run_as(own_reader, "reader", statement)
+            run_as(own_reader, "reader", refused)
 
 
 def test_down_keeps_the_roles(own_reader: Settings, empty_database: Database) -> None:
@@ -280,9 +280,9 @@ def test_privileges_that_only_the_database_owner_may_set(
         empty_database.execute(statement)
     with pytest.raises(RolesError, match="may not set the privileges") as caught:
         Migrator(settings).up()
-    (statement,) = caught.value.statements
-    assert statement.startswith("REVOKE TEMPORARY ON DATABASE ")
-    empty_database.execute(statement)
+    (missing,) = caught.value.statements
+    assert missing.startswith("REVOKE TEMPORARY ON DATABASE ")
+    empty_database.execute(missing)
     Migrator(settings).up()
 
 

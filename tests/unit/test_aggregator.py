@@ -133,7 +133,8 @@ def test_the_settings_of_zone_and_risk() -> None:
     aggregator = TimeSeriesAggregator(
         Ticking(), high_risk_threshold=0.2, default_tz=ZoneInfo("Europe/Berlin")
     )
-    aggregator.add_log("a", None, "info", None, 0.3, timestamp=datetime(2026, 11, 23, 13, 0, 30))
+    local = datetime.fromisoformat("2026-11-23T13:00:30")
+    aggregator.add_log("a", None, "info", None, 0.3, timestamp=local)
     (row,) = aggregator.aggregate("1min")
     assert row["timestamp"] == NOON.replace(second=0)
     assert row["high_risk_count"] == 1

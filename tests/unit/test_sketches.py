@@ -17,7 +17,7 @@ from analytics_service.domain.sketches import (
     bucket_numbers,
     bucket_value,
     merge_buckets,
-    percentile,
+    percentiles,
 )
 
 SMALLEST = 5e-324
@@ -32,15 +32,21 @@ def histogram_of(values: list[float]) -> dict[int, int]:
     return buckets
 
 
+def percentile(buckets: dict[int, int], percent: int, lowest: float, highest: float) -> float:
+    numbers = sorted(buckets)
+    counts = [buckets[number] for number in numbers]
+    (found,) = percentiles(numbers, counts, [percent], lowest, highest)
+    return found
+
+
 def nearest_rank(values: list[float], percent: int) -> float:
     """The ceil(percent/100 * n)-th smallest, in whole numbers."""
     rank = (percent * len(values) + 99) // 100
     return sorted(values)[rank - 1]
 
 
-def within(value: float | None, exact: float) -> bool:
+def within(value: float, exact: float) -> bool:
     """Within 1 %; among subnormal floats, whose steps are wider than that, within a step."""
-    assert value is not None
     step = SMALLEST if exact < SMALLEST_NORMAL else 0.0
     return abs(value - exact) <= 0.01 * exact + step
 
@@ -108,8 +114,12 @@ def test_a_percentile_never_leaves_the_extremes() -> None:
     assert percentile({0: 3}, 50, 0.0, 5.0) == bucket_value(0)
 
 
-def test_no_values_have_no_percentile() -> None:
-    assert percentile({}, 50, 0.0, 1.0) is None
+def test_several_percentiles_at_once() -> None:
+    values = [float(i) for i in range(1, 101)]
+    buckets = histogram_of(values)
+    counts = [buckets[number] for number in sorted(buckets)]
+    found = percentiles(sorted(buckets), counts, (1, 50, 95, 99, 100), 1.0, 100.0)
+    assert found == pytest.approx([1, 50, 95, 99, 100], rel=0.01)
 
 
 @given(st.lists(st.floats(0, allow_infinity=False), max_size=50), st.integers(0, 50))

@@ -37,7 +37,8 @@ def fold_events(events: Sequence[Event], high_risk_threshold: float) -> dict[Cel
     totals = np.bincount(groups, minlength=count)
     bounds = np.concatenate(([0], np.cumsum(totals)))
 
-    failed = np.array([event.level in FAILED_LEVELS for event in events])
+    levels = [event.level for event in events]
+    failed = np.fromiter(map(FAILED_LEVELS.__contains__, levels), np.bool_, len(levels))
     failures = np.bincount(groups[failed], minlength=count)
 
     # NaN stands for None; no event carries a NaN.
@@ -98,7 +99,7 @@ def _group(events: Sequence[Event]) -> tuple[list[Cell], _Ints]:
     """The cells of the events, and for each event the index of its cell."""
     names = [event.service for event in events]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    services = np.array([numbers[name] for name in names], dtype=np.int64)
+    services = np.fromiter(map(numbers.__getitem__, names), np.int64, len(names))
     minutes = np.array([event.timestamp_us for event in events], dtype=np.int64) // _CELL_US
     first = int(minutes.min())
     span = int(minutes.max()) - first + 1

@@ -3,9 +3,18 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from analytics_service.domain.sketches import DistinctCounter, merge_buckets, percentile
+from analytics_service.domain.sketches import DistinctCounter, merge_buckets, percentiles
+
+_LATENCY_FIGURES: Final = (
+    "latency_min_ms",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "latency_max_ms",
+    "latency_mean_ms",
+)
 
 
 def add_saturating(one: float, other: float) -> float:
@@ -92,39 +101,34 @@ class Delta:
         That is all but the key (timestamp, service), ``aggregated_at`` and ``revision``. Latency
         and risk figures are None when no event carries one; ``error_rate`` is in percent.
         """
+        numbers = sorted(self.buckets)
+        counts = [self.buckets[number] for number in numbers]
         return {
             "total_requests": self.total,
             "successful_requests": self.total - self.failed,
             "failed_requests": self.failed,
             "error_rate": 100.0 * self.failed / self.total if self.total else 0.0,
-            **self._latency_figures(),
+            **self._latency_figures(numbers, counts),
             "unique_users": self.users.estimate(),
             "unique_ips": self.ips.estimate(),
             "avg_risk_score": self.risk_sum / self.risk_count if self.risk_count else None,
             "high_risk_count": self.high_risk,
             "latency_count": self.latency_count,
             "latency_sum_ms": self.latency_sum,
-            "latency_buckets": sorted(self.buckets),
-            "latency_bucket_counts": [self.buckets[bucket] for bucket in sorted(self.buckets)],
+            "latency_buckets": numbers,
+            "latency_bucket_counts": counts,
             "risk_count": self.risk_count,
             "risk_sum": self.risk_sum,
             "users_sketch": self.users.serialize(),
             "ips_sketch": self.ips.serialize(),
         }
 
-    def _latency_figures(self) -> dict[str, float | None]:
+    def _latency_figures(self, numbers: list[int], counts: list[int]) -> dict[str, float | None]:
         lowest, highest = self.latency_min, self.latency_max
-        names = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
         if lowest is None or highest is None:
-            return dict.fromkeys(("latency_min_ms", *names, "latency_max_ms", "latency_mean_ms"))
-        p50, p95, p99 = (percentile(self.buckets, p, lowest, highest) for p in (50, 95, 99))
-        # Rounding may carry a mean of equal values beyond them.
-        mean = min(max(self.latency_sum / self.latency_count, lowest), highest)
-        return {
-            "latency_min_ms": lowest,
-            "latency_p50_ms": p50,
-            "latency_p95_ms": p95,
-            "latency_p99_ms": p99,
-            "latency_max_ms": highest,
-            "latency_mean_ms": mean,
-        }
+            return dict.fromkeys(_LATENCY_FIGURES)
+        p50, p95, p99 = percentiles(numbers, counts, (50, 95, 99), lowest, highest)
+        mean = self.latency_sum / self.latency_count
+        # Rounding may carry the mean of equal values beyond them.
+        mean = lowest if mean < lowest else highest if mean > highest else mean
+        return dict(zip(_LATENCY_FIGURES, (lowest, p50, p95, p99, highest, mean), strict=True))

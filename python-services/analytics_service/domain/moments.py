@@ -20,6 +20,7 @@ from analytics_service.domain.timestamps import DAY_US, EPOCH, SECOND_US, parse_
 UNREAD: Final = int(np.iinfo(np.int64).min)
 """Stands for what is no timestamp, and for one that no int64 holds."""
 
+_LOCAL_EPOCH: Final = EPOCH.replace(tzinfo=None)
 _MINUTE_US: Final = 60 * SECOND_US
 _FURTHEST_US: Final = 2**62
 _SHAPE: Final = re.compile(
@@ -133,7 +134,7 @@ def _offsets(local: _Ints, zone: str | None, default_tz: tzinfo) -> _Ints | int:
             return UNREAD
 
     def offset(minute: int) -> int:
-        start = datetime(1970, 1, 1) + timedelta(minutes=minute)  # noqa: DTZ001  # local time
+        start = _LOCAL_EPOCH + timedelta(minutes=minute)
         end = start + timedelta(seconds=59, microseconds=999_999)
         first, last = (default_tz.utcoffset(m.replace(tzinfo=default_tz)) for m in (start, end))
         if first is None or first != last:  # clocks changed within the minute

@@ -11,7 +11,10 @@ as they are and so is exact there, and has a relative standard error of at most 
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
 from typing import Final, Self
 
 import numpy as np
@@ -42,6 +45,7 @@ def bucket_numbers(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return numbers
 
 
+@lru_cache(maxsize=4096)
 def bucket_value(bucket: int) -> float:
     """The value that stands for all values of a bucket: ``2 * GAMMA**bucket / (GAMMA + 1)``."""
     if bucket == ZERO_BUCKET:
@@ -52,20 +56,28 @@ def bucket_value(bucket: int) -> float:
         return sys.float_info.max
 
 
-def percentile(
-    buckets: Mapping[int, int], percent: int, lowest: float, highest: float
-) -> float | None:
-    """The nearest-rank percentile (the ceil(percent/100 * n)-th smallest), None without values.
+def percentiles(
+    numbers: Sequence[int],
+    counts: Sequence[int],
+    percents: Sequence[int],
+    lowest: float,
+    highest: float,
+) -> list[float]:
+    """Nearest-rank percentiles (the ceil(percent/100 * n)-th smallest value of n).
 
-    Within `ACCURACY` of the true value; ``lowest`` and ``highest`` are the exact extremes, which no
-    answer goes beyond. (Below 2.2e-308 neighbouring floats are themselves further apart than that.)
+    ``numbers``: the buckets that are not empty, ascending, at least one; ``counts``: what they
+    count. Results are within `ACCURACY` of the true values; ``lowest`` and ``highest`` are the
+    exact extremes, which none goes beyond. (Below 2.2e-308 neighbouring floats are themselves
+    further apart than that.)
     """
-    rank = -(-percent * sum(buckets.values()) // 100)
-    for bucket in sorted(buckets):
-        rank -= buckets[bucket]
-        if rank <= 0:
-            return min(max(bucket_value(bucket), lowest), highest)
-    return None
+    cumulative = list(accumulate(counts))
+    total = cumulative[-1]
+    results = []
+    for percent in percents:
+        rank = -(-percent * total // 100)
+        value = bucket_value(numbers[bisect_left(cumulative, rank)])
+        results.append(lowest if value < lowest else highest if value > highest else value)
+    return results
 
 
 def merge_buckets(into: dict[int, int], other: Mapping[int, int]) -> None:
@@ -83,17 +95,14 @@ class DistinctCounter:
 
     __slots__ = ("_sketch", "_texts")
 
-    def __init__(self, texts: Iterable[str] = ()) -> None:
+    def __init__(self, texts: Iterable[str] = (), sketch: hll_sketch | None = None) -> None:
         self._texts = set(texts)
-        self._sketch: hll_sketch | None = None
+        self._sketch = sketch
 
     @classmethod
     def deserialize(cls, state: bytes | memoryview | None) -> Self:
         """The counter that `serialize` gave ``state`` of; None is the empty one."""
-        counter = cls()
-        if state is not None:
-            counter._sketch = hll_sketch.deserialize(bytes(state))
-        return counter
+        return cls() if state is None else cls((), hll_sketch.deserialize(bytes(state)))
 
     def serialize(self) -> bytes | None:
         """At most some 2 KB; None when nothing was counted."""

@@ -12,6 +12,7 @@ from kafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
 )
+from kafka.serializer import Serializer
 
 from analytics_service.adapters.kafka.topics import DEAD_LETTER_MAX_BYTES
 from analytics_service.adapters.timescale.dead_letters import (
@@ -29,6 +30,15 @@ BATCH_BYTES = 8 * 1024 * 1024
 ACKNOWLEDGE_TIMEOUT_S = 20
 # These say that the message itself will never be taken; any other error is the broker's trouble and is tried again.
 REFUSALS = (MessageSizeTooLargeError, InvalidRecordError, CorruptRecordError)
+# kafka-python does not take None for both key and value, though Kafka does: it is made None on the way out.
+_TOMBSTONE = object()
+
+
+class _Values(Serializer):  # type: ignore[misc]  # the library is not typed
+    def serialize(self, topic: str, headers: object, data: object) -> object:
+        """Bytes as they are."""
+        del topic, headers
+        return None if data is _TOMBSTONE else data
 
 
 def headers_of(copy: PendingCopy) -> list[tuple[str, bytes]]:
@@ -85,7 +95,7 @@ class DeadLetterRelay:
             try:
                 future = self._producer.send(
                     self._settings.kafka_dlq_topic,
-                    value=copy.letter.value,
+                    value=_TOMBSTONE if copy.letter.value is None else copy.letter.value,
                     key=copy.letter.key,
                     headers=headers_of(copy),
                 )
@@ -111,7 +121,11 @@ class DeadLetterRelay:
             bootstrap_servers=self._settings.kafka_bootstrap_servers.split(","),
             client_id="stacklens-dead-letters",
             acks="all",
+            # An idempotent producer takes a refused message as fatal and fails all its neighbours with it.
+            enable_idempotence=False,
             max_request_size=DEAD_LETTER_MAX_BYTES,
             max_block_ms=ACKNOWLEDGE_TIMEOUT_S * 1000,
             linger_ms=5,
+            value_serializer=_Values(),
+            allow_auto_create_topics=False,
         )

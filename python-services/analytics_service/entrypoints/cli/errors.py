@@ -36,7 +36,7 @@ _KNOWN: tuple[tuple[str, str, str, int], ...] = (
     ("analytics_service.config", "ConfigurationError", "", WRONG_USAGE),
     ("analytics_service.adapters.kafka.topics", "TopicError", "", FAILED),
     ("analytics_service.adapters.kafka.producer", "DeliveryError", "", FAILED),
-    ("analytics_service.adapters.timescale.migrations", "MigrationError", "", FAILED),
+    ("analytics_service.adapters.timescale.errors", "MigrationError", "", FAILED),
     ("analytics_service.adapters.timescale.errors", "PoolError", "", FAILED),
     ("kafka.errors", "KafkaError", "Kafka: ", FAILED),
     ("aiokafka.errors", "KafkaError", "Kafka: ", FAILED),

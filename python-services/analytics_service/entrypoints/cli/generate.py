@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import click
 
@@ -50,12 +50,27 @@ class TrafficReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """When to end; None: never."""
+class Options:
+    """The command's options; `count` and `seconds` say when to end, None: never."""
 
     rate: float
+    services: int
+    incident: str | None
     count: int | None
     seconds: float | None
+    seed: int | None
+    bad_fraction: float
+    to_stdout: bool
+    output: Path | None
+    topic: str | None
+    output_json: Path | None
+
+    @property
+    def plan(self) -> TrafficPlan:
+        """What the traffic is to be like."""
+        return TrafficPlan(
+            services=self.services, incident=self.incident, bad_fraction=self.bad_fraction
+        )
 
     @property
     def total(self) -> int | None:
@@ -63,6 +78,12 @@ class Limits:
         by_time = None if self.seconds is None else max(1, round(self.rate * self.seconds))
         given = [limit for limit in (self.count, by_time) if limit is not None]
         return min(given) if given else None
+
+    def done(self, sent: int, elapsed_s: float) -> bool:
+        """Whether it is time to end."""
+        if self.count is not None and sent >= self.count:
+            return True
+        return self.seconds is not None and elapsed_s >= self.seconds
 
 
 @click.command()
@@ -110,19 +131,7 @@ class Limits:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the report to this file as JSON as well.",
 )
-def generate(
-    rate: float,
-    services: int,
-    incident: str | None,
-    count: int | None,
-    seconds: float | None,
-    seed: int | None,
-    bad_fraction: float,
-    to_stdout: bool,
-    output: Path | None,
-    topic: str | None,
-    output_json: Path | None,
-) -> int:
+def generate(**given: Any) -> int:
     """Send lifelike made-up traffic to the input topic, until Ctrl-C or SIGTERM.
 
     Services have their own daily rhythm, heavy-tailed latencies, error rates and now and then a
@@ -137,36 +146,35 @@ def generate(
       stacklens generate --bad-fraction 0.01 --count 10000 --seed 7
       stacklens generate --rate 10 --seconds 86400 -o day.ndjson.gz
     """
-    if to_stdout and output is not None:
+    options = Options(**given)
+    if options.to_stdout and options.output is not None:
         raise click.UsageError("--to-stdout and --output exclude each other")
-    limits = Limits(rate, count, seconds)
-    plan = TrafficPlan(services=services, incident=incident, bad_fraction=bad_fraction)
-    chosen_seed = secrets.randbelow(1_000_000) if seed is None else seed
-    if to_stdout or output is not None:
-        report = _to_file(plan, limits, chosen_seed, output)
+    seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
+    if options.to_stdout or options.output is not None:
+        report = _to_file(options, seed)
     else:
-        report = _live(plan, limits, chosen_seed, topic)
-    click.echo(report.sentence(), err=to_stdout)
+        report = _live(options, seed)
+    click.echo(report.sentence(), err=options.to_stdout)
     if report.error is not None:
         click.echo(f"stacklens: {report.error}", err=True)
-    if output_json is not None:
-        write_json(output_json, asdict(report))
+    if options.output_json is not None:
+        write_json(options.output_json, asdict(report))
     return 0 if report.error is None else 1
 
 
-def _live(plan: TrafficPlan, limits: Limits, seed: int, topic: str | None) -> TrafficReport:
+def _live(options: Options, seed: int) -> TrafficReport:
     settings = load_settings()
-    report = TrafficReport(seed, topic or settings.kafka_input_topic)
+    report = TrafficReport(seed, options.topic or settings.kafka_input_topic)
     with StopSignal() as stop, TopicProducer(settings, report.destination) as producer:
         started, last_us = time.monotonic(), time.time_ns() // 1000
-        traffic = Traffic(plan, seed, last_us)
-        pacer = Pacer(limits.rate, wait=stop.wait)
-        progress = Progress("generate", limits.count)
+        traffic = Traffic(options.plan, seed, last_us)
+        pacer = Pacer(options.rate, wait=stop.wait)
+        progress = Progress("generate", options.count)
         try:
-            while not stop.stopped and not _done(limits, report.sent, time.monotonic() - started):
+            while not stop.stopped and not options.done(report.sent, time.monotonic() - started):
                 due = pacer.take()
-                if limits.count is not None:
-                    due = min(due, limits.count - report.sent)
+                if options.count is not None:
+                    due = min(due, options.count - report.sent)
                 now_us = time.time_ns() // 1000
                 moments = _spread(last_us, now_us, due)
                 last_us = now_us
@@ -182,29 +190,23 @@ def _live(plan: TrafficPlan, limits: Limits, seed: int, topic: str | None) -> Tr
     return report
 
 
-def _done(limits: Limits, sent: int, elapsed_s: float) -> bool:
-    if limits.count is not None and sent >= limits.count:
-        return True
-    return limits.seconds is not None and elapsed_s >= limits.seconds
-
-
 def _spread(after_us: int, until_us: int, count: int) -> list[int]:
     """`count` moments from `after_us` (not itself) to `until_us`, evenly."""
     step = max(0, until_us - after_us)
     return [after_us + step * (number + 1) // count for number in range(count)]
 
 
-def _to_file(plan: TrafficPlan, limits: Limits, seed: int, output: Path | None) -> TrafficReport:
-    total = limits.total
+def _to_file(options: Options, seed: int) -> TrafficReport:
+    total = options.total
     if total is None:
         raise click.UsageError("into a file or to standard output: give --count or --seconds")
     end_us = time.time_ns() // 1000
-    start_us = end_us - round(total / limits.rate * 1e6)
-    report = TrafficReport(seed, "standard output" if output is None else str(output))
+    start_us = end_us - round(total / options.rate * 1e6)
+    report = TrafficReport(seed, str(options.output or "standard output"))
     started = time.monotonic()
-    traffic = Traffic(plan, seed, start_us)
+    traffic = Traffic(options.plan, seed, start_us)
     moments = timeline(start_us, end_us, total)
-    with _opened(output) as file, StopSignal() as stop:
+    with _opened(options.output) as file, StopSignal() as stop:
         progress = Progress("generate", total)
         while report.sent < total and not stop.stopped:
             burst = traffic.burst(moments[report.sent : report.sent + FILE_CHUNK])

@@ -119,7 +119,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except Exception as error:
+    except Exception as error:  # pylint: disable=broad-exception-caught  # defects are raised again
         known = explain(error)
         if known is None:
             raise

@@ -10,7 +10,7 @@ from analytics_service.adapters.kafka.topics import create_topics, differences, 
 from analytics_service.config import load_settings
 from analytics_service.entrypoints.cli.report import print_table, write_json
 
-_REPORT = click.option(
+report_option = click.option(
     "--output-json",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the report to this file as JSON as well.",
@@ -34,7 +34,7 @@ def topics() -> None:
 
 
 @topics.command("create")
-@_REPORT
+@report_option
 def create(output_json: Path | None) -> None:
     """Create the topics that are missing.
 
@@ -60,7 +60,7 @@ def create(output_json: Path | None) -> None:
 
 
 @topics.command("list")
-@_REPORT
+@report_option
 def list_(output_json: Path | None) -> int:
     """List the topics as the broker has them; exit status 1 when one is missing.
 

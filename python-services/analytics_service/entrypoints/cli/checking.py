@@ -1,0 +1,51 @@
+"""Checks that tell PASS, WARN or FAIL with a reason, and never stop the ones after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from analytics_service.entrypoints.cli.errors import explain
+
+PASS = "PASS"
+WARN = "WARN"
+FAIL = "FAIL"
+
+
+class CheckFailed(Exception):
+    """What was looked at is not as it must be; the text says how."""
+
+
+class CheckWarned(Exception):
+    """What was looked at is not as it should be, but that is no failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check."""
+
+    check: str
+    outcome: str
+    detail: str
+
+
+Check = tuple[str, Callable[[], str]]  # its name, and what returns a detail or raises
+
+
+def run_checks(checks: Iterable[Check]) -> list[Finding]:
+    """Run every check; errors of the outside world are failures, defects are raised."""
+    return [_run(name, look) for name, look in checks]
+
+
+def _run(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, PASS, look())
+    except CheckWarned as warned:
+        return Finding(name, WARN, str(warned))
+    except CheckFailed as failed:
+        return Finding(name, FAIL, str(failed))
+    except Exception as error:  # pylint: disable=broad-exception-caught  # defects are raised again
+        explained = explain(error)
+        if explained is None:
+            raise
+        return Finding(name, FAIL, explained.message)

@@ -1,0 +1,146 @@
+"""What `verify` asks over HTTP: the dashboard API's endpoints, a worker's health and metrics."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from analytics_service.entrypoints.cli.checking import Check, CheckFailed, CheckWarned
+
+TIMEOUT_S = 10.0
+API_VERSION = "1.0"
+# Path of an endpoint behind the password, and the members its answer must have.
+ENDPOINTS: Mapping[str, tuple[str, ...]] = {
+    "/metrics?window=1min&limit=1": ("metrics", "count"),
+    "/metrics?window=5min&limit=1": ("metrics", "count"),
+    "/metrics?window=1hour&limit=1": ("metrics", "count"),
+    "/metrics/summary": ("metrics", "count"),
+    "/health-status": ("services", "count"),
+    "/stats": ("requests_served",),
+    "/v1/metrics?limit=1": ("metrics", "count"),
+    "/v1/stats": ("requests_served",),
+}
+WORKER_METRICS = (
+    *("ready", "events_consumed_total", "events_stored_total", "events_dead_lettered_total"),
+    *("events_below_tier_total", "events_lost_to_retention_total", "consumer_lag"),
+    *("visible_latency_seconds", "flush_seconds", "flush_rows", "dead_letters_pending"),
+    *("dead_letters_oldest_seconds", "db_pool_connections"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def document(self) -> dict[str, object]:
+        """The body as a JSON object. Raises CheckFailed when it is none."""
+        try:
+            document = json.loads(self.body)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise CheckFailed(f"status {self.status}, but no JSON object: {self.body[:80]!r}")
+        return document
+
+
+def get(url: str, login: tuple[str, str] | None = None) -> Answer:
+    """Ask; raises OSError when nothing answers within 10 s."""
+    request = urllib.request.Request(url)
+    if login is not None:
+        token = base64.b64encode(":".join(login).encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            return Answer(answer.status, dict(answer.headers), answer.read())
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, dict(error.headers), error.read())
+    except urllib.error.URLError as error:
+        raise OSError(f"no answer from {url}: {error.reason}") from error
+
+
+def api_checks(
+    base_url: str, login: tuple[str, str] | None, require_ready: bool
+) -> Iterator[Check]:
+    """Checks of the dashboard API at `base_url`."""
+    yield "api /health", partial(_expect_status, f"{base_url}/health", False)
+    yield "api /healthz", partial(_expect_status, f"{base_url}/healthz", False)
+    yield "api /readyz", partial(_expect_status, f"{base_url}/readyz", not require_ready)
+    yield "api asks for a password", partial(_expect_locked, f"{base_url}/stats")
+    for path, members in ENDPOINTS.items():
+        yield f"api {path}", partial(_expect_members, base_url + path, login, members)
+
+
+def worker_checks(worker_url: str, require_ready: bool, metrics_enabled: bool) -> Iterator[Check]:
+    """Checks of one analytics worker."""
+    yield "worker /health", partial(_expect_status, f"{worker_url}/health", False)
+    yield (
+        "worker /health/ready",
+        partial(_expect_status, f"{worker_url}/health/ready", not require_ready),
+    )
+    if metrics_enabled:
+        yield "worker /metrics", partial(_expect_metrics, f"{worker_url}/metrics")
+
+
+def _expect_status(url: str, lenient: bool) -> str:
+    answer = get(url)
+    document = answer.document()
+    told = str(document.get("status"))
+    if answer.status == 200:
+        return told
+    failing = document.get("failed") or document.get("failing")
+    complaint = f"{answer.status} {told}" + (f": {json.dumps(failing)}" if failing else "")
+    raise CheckWarned(complaint) if lenient and answer.status == 503 else CheckFailed(complaint)
+
+
+def _expect_locked(url: str) -> str:
+    status = get(url).status
+    if status == 200:
+        raise CheckWarned("200 without a password: authentication is off")
+    if status != 401:
+        raise CheckFailed(f"{status} without a password, 401 expected")
+    return "401 without one"
+
+
+def _expect_members(url: str, login: tuple[str, str] | None, members: tuple[str, ...]) -> str:
+    answer = get(url, login)
+    if answer.status == 401:
+        advice = "the password is wrong" if login else "give --user and a password"
+        raise CheckFailed(f"401: {advice}")
+    document = answer.document()
+    if answer.status != 200:
+        raise CheckFailed(
+            f"{answer.status} {document.get('title', '')} {document.get('detail', '')}"
+        )
+    missing = [name for name in members if name not in document]
+    if missing:
+        raise CheckFailed(f"the answer has no {', '.join(missing)}")
+    version = {name.lower(): value for name, value in answer.headers.items()}.get("x-api-version")
+    if version != API_VERSION:
+        raise CheckFailed(f"X-API-Version is {version}, {API_VERSION} expected")
+    return ", ".join(f"{name} {document[name]}" for name in members if not _long(document[name]))
+
+
+def _long(value: object) -> bool:
+    return isinstance(value, list | dict)
+
+
+def _expect_metrics(url: str) -> str:
+    answer = get(url)
+    if answer.status != 200:
+        raise CheckFailed(f"status {answer.status}")
+    told = {
+        line.split()[2] for line in answer.body.decode().splitlines() if line.startswith("# TYPE ")
+    }
+    missing = [name for name in WORKER_METRICS if f"stacklens_{name}" not in told]
+    if missing:
+        raise CheckFailed(f"missing: {', '.join('stacklens_' + name for name in missing)}")
+    return f"{len(WORKER_METRICS)} of {len(WORKER_METRICS)} metrics"

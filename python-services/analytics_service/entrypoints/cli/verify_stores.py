@@ -1,0 +1,116 @@
+"""What `verify` looks for in Kafka and in the database: topics, migrations, tables, roles."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+
+import psycopg2
+from psycopg2 import sql
+
+from analytics_service.adapters.kafka.topics import (
+    TopicSpec,
+    TopicState,
+    differences,
+    list_topics,
+)
+from analytics_service.adapters.timescale.migrations import Migrator
+from analytics_service.config import Settings
+from analytics_service.entrypoints.cli.checking import Check, CheckFailed, CheckWarned
+
+HYPERTABLES = (
+    "analytics_events",
+    "analytics_metrics_1hour",
+    "analytics_metrics_1min",
+    "analytics_metrics_5min",
+)
+TABLES = (
+    *("analytics_dead_letters", "kafka_offsets", "retention_tiers", "schema_migrations"),
+    *("system_config", "topic_incarnations"),
+)
+READABLE = (*HYPERTABLES, "analytics_dead_letters", "kafka_offsets", "system_config")
+CONNECT_TIMEOUT_S = 10
+
+
+def topic_checks(settings: Settings) -> Iterator[Check]:
+    """One check a topic; the broker is asked once."""
+    found: dict[str, tuple[TopicSpec, TopicState | None]] = {}
+
+    def look(name: str) -> str:
+        if not found:
+            found.update({spec.name: (spec, state) for spec, state in list_topics(settings)})
+        spec, state = found[name]
+        if state is None:
+            raise CheckFailed("missing: run `stacklens topics create`")
+        wrong = differences(spec, state)
+        if wrong:
+            raise CheckWarned("; ".join(wrong))
+        return f"{state.partitions} partitions"
+
+    for name in (settings.kafka_input_topic, settings.kafka_output_topic, settings.kafka_dlq_topic):
+        yield f"topic {name}", partial(look, name)
+
+
+def database_checks(settings: Settings) -> Iterator[Check]:
+    """Migrations, hypertables, tables, and that the API's role can read them."""
+    yield "migrations", partial(_migrations, settings)
+    yield "hypertables", partial(_hypertables, settings)
+    yield "tables", partial(_tables, settings)
+    yield f"role {settings.db_reader_user}", partial(_reader, settings)
+
+
+def _migrations(settings: Settings) -> str:
+    status = Migrator(settings).status()
+    if status.drift:
+        drifted = ", ".join(f"{drift.version} ({drift.kind})" for drift in status.drift)
+        raise CheckFailed(f"drift: {drifted}")
+    pending = (*status.pending, *status.pending_scripts)
+    if pending:
+        raise CheckFailed(f"pending: {', '.join(pending)}; run `stacklens migrate up`")
+    return f"{len(status.applied)} applied"
+
+
+def _hypertables(settings: Settings) -> str:
+    rows = _query(
+        settings, "SELECT hypertable_name FROM timescaledb_information.hypertables ORDER BY 1"
+    )
+    names = tuple(str(name) for (name,) in rows)
+    if names != HYPERTABLES:
+        raise CheckFailed(f"{', '.join(names) or 'none'}; expected {', '.join(HYPERTABLES)}")
+    return str(len(names))
+
+
+def _tables(settings: Settings) -> str:
+    rows = _query(settings, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    missing = [name for name in TABLES if (name,) not in rows]
+    if missing:
+        raise CheckFailed(f"missing: {', '.join(missing)}")
+    return f"{len(TABLES)} of {len(TABLES)}"
+
+
+def _reader(settings: Settings) -> str:
+    for table in READABLE:
+        query = sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(table))
+        _query(settings, query, user=settings.db_reader_user, password=settings.reader_password)
+    return f"reads {len(READABLE)} tables"
+
+
+def _query(
+    settings: Settings,
+    query: str | sql.Composed,
+    user: str | None = None,
+    password: str | None = None,
+) -> list[tuple[object, ...]]:
+    connection = psycopg2.connect(
+        host=settings.db_host,
+        port=settings.db_port,
+        dbname=settings.db_name,
+        user=user or settings.db_user,
+        password=settings.db_password if password is None else password,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        application_name="stacklens-verify",
+    )
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
