@@ -92,6 +92,13 @@ class Child:
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
+    def finish(self, deadline_s: float) -> int:
+        """Wait until the child ends by itself; its exit status. ChildError when it does not."""
+        try:
+            return self._process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            raise self.trouble(f"did not end within {deadline_s:g} s") from None
+
     def stop(self) -> int:
         """SIGTERM, after 25 s SIGKILL; the exit status."""
         if self._process.poll() is None:

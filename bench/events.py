@@ -70,17 +70,22 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """`count` events in the order of their happening, evenly over `span_s` seconds up to `end_us` (epoch microseconds)."""
+    """`count` events in the order of their happening, evenly over `span_s` seconds up to `end_us`.
+
+    `end_us`: epoch microseconds.
+    """
 
     count: int
     end_us: int
     span_s: float = 1200.0
     seed: int = 20_240_611
 
-    def blocks(self) -> Iterator[Block]:
-        """The events in blocks of at most `BLOCK`; the same ones at every call."""
-        for first in range(0, self.count, BLOCK):
-            yield self._block(first, min(BLOCK, self.count - first))
+    def blocks(self, limit: int | None = None) -> Iterator[Block]:
+        """The events, or the first `limit` of them, in blocks; the same ones at every call."""
+        end = self.count if limit is None else min(limit, self.count)
+        for first in range(0, end, BLOCK):
+            block = self._block(first, min(BLOCK, self.count - first))
+            yield block if first + len(block.values) <= end else head(block, end - first)
 
     def _block(self, first: int, count: int) -> Block:
         rng = np.random.default_rng((self.seed, first))
@@ -134,7 +139,8 @@ def render_at(texts: Sequence[str], columns: Columns, first_number: int) -> list
             f'{{"timestamp": "{text}+00:00", "service": "{SERVICES[service]}", "level": "{LEVELS[level]}", '
             f'"latency_ms": {latency if latency == latency else "null"}, "risk_score": {risk}, '
             f'"user_id": {quoted_user(user)}, '
-            f'"request_id": "req-{number:016x}", "source_ip": "10.{address >> 16}.{address >> 8 & 255}.{address & 255}", '
+            f'"request_id": "req-{number:016x}", '
+            f'"source_ip": "10.{address >> 16}.{address >> 8 & 255}.{address & 255}", '
             f'"message": "{MESSAGES[number % len(MESSAGES)]}"}}'
         ).encode()
         for number, (text, service, level, latency, risk, user, address) in enumerate(
@@ -146,6 +152,12 @@ def render_at(texts: Sequence[str], columns: Columns, first_number: int) -> list
 def quoted_user(user: int) -> str:
     """The user as JSON text, null where there is none."""
     return f'"user-{user}"' if user >= 0 else "null"
+
+
+def head(block: Block, count: int) -> Block:
+    """The first `count` events of a block."""
+    columns = {name: getattr(block.columns, name)[:count] for name in Columns.__dataclass_fields__}
+    return Block(block.values[:count], Columns(**columns))
 
 
 def join(parts: Sequence[Columns]) -> Columns:

@@ -103,9 +103,7 @@ def run_once(
         flush(watch, parts, stored)
 
 
-def flush(
-    watch: Stopwatch, parts: list[Part], stored: list[dict[Cell, dict[str, Any]]]
-) -> None:
+def flush(watch: Stopwatch, parts: list[Part], stored: list[dict[Cell, dict[str, Any]]]) -> None:
     """What `adapters.timescale.flush` does, the database left out: `stored` holds the window rows' states."""
     for part in parts:
         for at in range(0, len(part.events), COPY_CHUNK):
@@ -115,7 +113,9 @@ def flush(
     for window, rows in zip(WINDOWS, stored, strict=True):
         cells = watch.run("roll_up", roll_up, minutes, window)
         merged = watch.run("merge: from_state + merge_from", merge, cells, rows)
-        states = watch.run("to_state", lambda deltas: {k: d.to_state() for k, d in deltas.items()}, merged)
+        states = watch.run(
+            "to_state", lambda deltas: {k: d.to_state() for k, d in deltas.items()}, merged
+        )
         watch.run("window rows as COPY text", window_text, states)
         rows.update(states)
 
@@ -123,7 +123,7 @@ def flush(
 def copy_chunk(part: Part, at: int) -> bytes:
     """One piece of COPY text."""
     events, offsets = part.events[at : at + COPY_CHUNK], part.offsets[at : at + COPY_CHUNK]
-    return event_lines(events, offsets, 1, part.partition, plain=part.plain).encode()
+    return event_lines(events, offsets, 1, part.partition, careful=part.careful).encode()
 
 
 def merge(cells: dict[Cell, Delta], rows: dict[Cell, dict[str, Any]]) -> dict[Cell, Delta]:
@@ -157,8 +157,12 @@ def main() -> int:
     )
     parser.add_argument("--events", type=int, default=100_000, help="events (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="repeats (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=10_000, help="events of one fetched batch (%(default)s)")
-    parser.add_argument("--flush", type=int, default=50_000, help="events of one flush (%(default)s)")
+    parser.add_argument(
+        "--batch", type=int, default=10_000, help="events of one fetched batch (%(default)s)"
+    )
+    parser.add_argument(
+        "--flush", type=int, default=50_000, help="events of one flush (%(default)s)"
+    )
     parser.add_argument("--partitions", type=int, default=6, help="partitions (%(default)s)")
     parser.add_argument(
         "--span", type=float, default=None,
@@ -170,7 +174,9 @@ def main() -> int:
     values = [v for block in Recipe(options.events, now_us, span).blocks() for v in block.values]
     watch = Stopwatch()
     for _ in range(options.repeats):
-        run_once(watch, records_of(values, options.partitions, options.batch), options.flush, now_us)
+        run_once(
+            watch, records_of(values, options.partitions, options.batch), options.flush, now_us
+        )
         watch.next_repeat()
     print(f"{options.events:,} events of {sum(map(len, values)) / len(values):.0f} bytes over {span:g} s, "
           f"{options.partitions} partitions, batches of {options.batch:,}, flushes of {options.flush:,}")  # fmt: skip

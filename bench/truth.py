@@ -21,7 +21,9 @@ PERCENTILES: Final = (50, 95, 99)
 PERCENTILE_TOLERANCE: Final = 0.01
 SUM_TOLERANCE: Final = 1e-9
 UNIQUES_EXACT_UP_TO: Final = 200
-UNIQUES_TOLERANCE: Final = 0.08  # five standard errors of the sketch: hundreds of windows are looked at
+UNIQUES_TOLERANCE: Final = (
+    0.08  # five standard errors of the sketch: hundreds of windows are looked at
+)
 
 Key = tuple[str, int]
 """Service and window start in epoch seconds."""

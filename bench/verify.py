@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection
@@ -65,10 +66,7 @@ def verify_windows(conn: connection, expected: Mapping[str, Mapping[Key, Figures
     for window, figures in expected.items():
         with conn.cursor() as cur:
             cur.execute(_FIGURES.format(_table(window)))
-            found = {
-                (row[0], int(row[1])): Figures(*row[2:8], tuple(row[8:11]), row[11], row[12])
-                for row in cur.fetchall()
-            }
+            found = {(row[0], int(row[1])): _figures(row[2:]) for row in cur.fetchall()}
         problems = differences(figures, found)
         if problems:
             shown = "".join(f"\n  {window} {text}" for text in problems[:SHOWN])
@@ -79,3 +77,8 @@ def verify_windows(conn: connection, expected: Mapping[str, Mapping[Key, Figures
 
 def _table(window: str) -> sql.Identifier:
     return sql.Identifier(f"analytics_metrics_{window}")
+
+
+def _figures(row: tuple[Any, ...]) -> Figures:
+    total, failed, high_risk, low, high, mean, p50, p95, p99, users, addresses = row
+    return Figures(total, failed, high_risk, low, high, mean, (p50, p95, p99), users, addresses)

@@ -49,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DevstackError as error:
         print(f"devstack: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"devstack: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(f"devstack: the Python package {error.name} is missing: make setup", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 0 if options.command == "up" else 130
 

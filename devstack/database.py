@@ -7,6 +7,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def fetch_postgres(part: Part) -> None:
     require_apt()
     part.begin()
     require_reachable(part.path, CACHE_VARIABLE)
-    work = part.path / "download"
+    # A name of its own: after a kill -9 an orphaned apt-get may still write to the last one.
+    work = Path(tempfile.mkdtemp(prefix="download-", dir=part.path))
     unpack(fetch_packages(work), part.path / "prefix")
     shutil.rmtree(work)
     template = part.path / "template"

@@ -15,12 +15,12 @@ from analytics_service.adapters.timescale.connecting import ConnectionParameters
 from analytics_service.adapters.timescale.errors import PoolError
 from analytics_service.adapters.timescale.pool import Pool
 from analytics_service.config import Settings
-from dashboard_api.deadlines import deadline
+from dashboard_api.deadlines import DatabaseTimeout, deadline
 from dashboard_api.errors import Problem, unavailable
 from dashboard_api.monitor import DatabaseMonitor
 
 STATEMENT_TIMEOUT_MS = 5_000
-REQUEST_DEADLINE_S = 6.0
+REQUEST_DEADLINE_S = 8.0
 CHECKOUT_TIMEOUT_S = 2.0
 
 _NOT_MIGRATED = ("42P01", "42703")  # no such table, no such column
@@ -85,7 +85,8 @@ class Reader:
 
     def _problem(self, error: psycopg2.Error) -> Problem | None:
         """What to answer when the database is at fault; None when our own query is."""
-        if isinstance(error, QueryCanceledError):
+        out_of_time = isinstance(error, DatabaseTimeout) and not self._monitor.hangs()
+        if out_of_time or isinstance(error, QueryCanceledError):
             detail = "The database took too long; ask for less."
         elif error.pgcode in _NOT_MIGRATED:
             detail = "The database schema is not up to date."

@@ -42,6 +42,8 @@ def deadline(seconds: float, given_up: Callable[[], bool] | None = None) -> Iter
     _limits.ends_at_s, _limits.given_up = time.monotonic() + seconds, given_up
     try:
         yield
+    except DatabaseTimeout as error:
+        raise DatabaseTimeout(f"no answer within {seconds:g} s, or none to be expected") from error
     finally:
         _limits.ends_at_s, _limits.given_up = before
 
@@ -66,7 +68,7 @@ def _wait(waiting: connection) -> None:
         now_s = time.monotonic()
         given_up = _limits.given_up is not None and _limits.given_up()
         if now_s >= ends_at_s or given_up:
-            raise DatabaseTimeout(f"no answer from the database within {now_s - started_s:.1f} s")
+            raise DatabaseTimeout("no answer in time")
         poller = select.poll()
         poller.register(waiting.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
         poller.poll(min(_SLICE_S, ends_at_s - now_s) * 1000)

@@ -57,9 +57,13 @@ CREATE TABLE public.analytics_dead_letters (
     status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'replayed', 'discarded')),
     retry_count integer NOT NULL DEFAULT 0 CHECK (retry_count >= 0),
     topic_copy text NOT NULL DEFAULT 'pending' CHECK (topic_copy IN ('pending', 'sent', 'refused')),
-    created_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (topic, topic_incarnation, kafka_partition, kafka_offset)
+    created_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- Not unique: a broker that lost its tail gives the same offsets to other messages. What makes a letter be written once is
+-- the compare-and-set of its partition's offset in the same transaction.
+CREATE INDEX analytics_dead_letters_origin_idx ON public.analytics_dead_letters
+(topic, topic_incarnation, kafka_partition, kafka_offset);
 
 CREATE INDEX analytics_dead_letters_topic_copy_idx ON public.analytics_dead_letters (id)
 WHERE topic_copy = 'pending';

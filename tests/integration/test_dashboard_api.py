@@ -9,6 +9,8 @@ import random
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from psycopg2 import sql
 from analytics_service.domain.events import Event
 from devstack.api import Stack
 from tests.api_support import (
+    CHECKOUT,
     NOW_S,
     USER,
     RunningApi,
@@ -298,6 +301,19 @@ def test_what_is_no_http_is_refused_in_the_same_shape(
     assert b"X-API-Version: 1.0" in head
     assert b"application/problem+json" in head
     assert b'"status":' + status in body
+
+
+def test_users_that_cannot_be_read_are_told_at_once() -> None:
+    command = [sys.executable, "-m", "analytics_service.entrypoints.cli.main", "api"]
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(CHECKOUT / "python-services"),
+        "API_USERS": "anna:reader:hunter2",
+    }
+    done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert b"API_USERS: entry 1" in done.stderr
+    assert b"hunter2" not in done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.databases import Database
 
 RELATIVE_ERROR = 0.009
+SIZES = (1, 3, 50, 400)
 ZERO_BUCKET = -1_000_000
 INSERT = """
 INSERT INTO analytics_metrics_1hour
@@ -50,21 +52,18 @@ def test_merged_percentiles_are_within_one_percent(database: Database, percent: 
     """Rows of very different sizes and values: only their merged histogram gives the percentile."""
     rng = random.Random(percent)
     everything: list[float] = []
-    for hour in range(24):
-        size = rng.choice([1, 3, 50, 400])
-        latencies = [rng.lognormvariate(rng.uniform(-2, 7), 1.5) for _ in range(size)]
-        latencies += [0.0] * rng.choice([0, 2])
-        cells = sorted(Counter(map(bucket_of, latencies)).items())
-        database.execute(
-            INSERT,
-            f"2026-01-01T{hour:02d}:00:00Z",
-            "checkout",
-            min(latencies),
-            max(latencies),
-            [bucket for bucket, _ in cells],
-            [count for _, count in cells],
-        )
-        everything += latencies
+    with database.cursor() as cursor:
+        for hour in range(24):
+            latencies = [
+                rng.lognormvariate(rng.uniform(-2, 7), 1.5) for _ in range(rng.choice(SIZES))
+            ]
+            latencies += [0.0] * rng.choice([0, 2])
+            cells = sorted(Counter(map(bucket_of, latencies)).items())
+            buckets, counts = ([cell[half] for cell in cells] for half in (0, 1))
+            extremes = (min(latencies), max(latencies))
+            at = datetime(2026, 1, 1, hour, tzinfo=UTC)
+            cursor.execute(INSERT, (at, "checkout", *extremes, buckets, counts))
+            everything += latencies
     ((found,),) = database.rows(MERGED, percent / 100)
     assert found == pytest.approx(nearest_rank(everything, percent), rel=0.01, abs=0)
 
@@ -95,11 +94,15 @@ def test_edges(
 
 def test_a_rank_is_not_off_by_one_for_rounding(database: Database) -> None:
     """In binary 0.07 * 100 is a little more than 7, which would be rank 8."""
-    buckets = list(range(1, 101))
     gamma = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
-    for percent in range(1, 101):
-        ((found,),) = database.rows(ONE, buckets, [1] * 100, percent / 100, 0, 1e9)
-        assert found == pytest.approx(2 * gamma**percent / (gamma + 1), rel=1e-12)
+    query = """
+        SELECT stacklens.latency_percentile(%s::int[], %s::bigint[], p, 0, 1e9)
+        FROM unnest(%s::float8[]) WITH ORDINALITY AS ps (p, place) ORDER BY place
+    """
+    percents = range(1, 101)
+    found = database.rows(query, list(percents), [1] * 100, [percent / 100 for percent in percents])
+    expected = [2 * gamma**percent / (gamma + 1) for percent in percents]
+    assert [row[0] for row in found] == pytest.approx(expected, rel=1e-12)
 
 
 def test_merging_adds_bucket_by_bucket(database: Database) -> None:

@@ -263,22 +263,28 @@ def test_a_closed_pool_hands_out_nothing_and_closes_what_comes_back(pool: Pool) 
 
 
 def test_a_forked_child_opens_connections_of_its_own(pool: Pool) -> None:
-    """gunicorn forks: parent and child must never talk on one socket."""
+    """gunicorn forks: parent and child must never talk on one socket, idle ones included."""
+    with pool.connection() as used, pool.connection() as idle:
+        parents = {backend(used), backend(idle)}
     with pool.connection() as connection:
-        parents = backend(connection)
+        assert pool.stats() == {"used": 1, "idle": 1, "max": 2}
         readable, writable = os.pipe()
         child = os.fork()
         if child == 0:
-            with pool.connection() as own:
-                os.write(writable, f"{backend(own)} {value(own, 'SELECT 7')}".encode())
+            with pool.connection() as one, pool.connection() as other:
+                answer = f"{backend(one)} {backend(other)} {value(one, 'SELECT 7')}"
+                os.write(writable, answer.encode())
             os._exit(0)
         os.close(writable)
         with os.fdopen(readable) as pipe:
-            answer = pipe.read()
+            *childs, seven = pipe.read().split()
         os.waitpid(child, 0)
-        assert answer.split()[1:] == ["7"]
-        assert answer.split()[0] != str(parents)
+        assert seven == "7"
+        assert len(childs) == 2
+        assert parents.isdisjoint(map(int, childs))
         assert value(connection, "SELECT 8") == 8
+    with pool.connection() as one, pool.connection() as other:
+        assert {backend(one), backend(other)} == parents
 
 
 def test_sessions_are_set_up(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from analytics_service.adapters.timescale.migrations import Migrator
 from analytics_service.adapters.timescale.roles import RolesError, ensure_roles
 from analytics_service.config import Settings, load_settings
 from tests.databases import Database
+from tests.waiting import wait_until
 
 PASSWORD = "not-the-one-of-the-cluster"
 
@@ -184,6 +186,48 @@ def test_no_password_reaches_the_server(own_reader: Settings) -> None:
     assert "SCRAM-SHA-256$" in text
     assert own_reader.reader_password not in text
     assert own_reader.admin_password not in text
+
+
+@pytest.mark.parametrize("verb", ["CREATE", "ALTER"])
+def test_another_session_may_be_faster_with_a_role(
+    empty_database: Database, names: Names, verb: str
+) -> None:
+    """Another database's migration makes or alters the role at the same moment: tried again."""
+    settings = settings_for(
+        empty_database, DB_READER_USER=names.reader, DB_READER_PASSWORD="of-the-reader"
+    )
+    role = sql.Identifier(names.reader)
+    if verb == "ALTER":
+        empty_database.execute(sql.SQL("CREATE ROLE {}").format(role))
+    params = parameters(settings, application_name="ensure-roles")
+    failures: list[Exception] = []
+    waits: list[float] = []
+
+    def ensure() -> None:
+        try:
+            with contextlib.closing(params.connect()) as connection:
+                ensure_roles(connection, settings, waits.append)
+        except psycopg2.Error as error:
+            failures.append(error)
+
+    with contextlib.closing(empty_database.connect()) as other, other.cursor() as cursor:
+        other.autocommit = False
+        cursor.execute(sql.SQL("{} ROLE {} NOLOGIN").format(sql.SQL(verb), role))
+        thread = threading.Thread(target=ensure)
+        thread.start()
+        wait_until(
+            lambda: empty_database.rows(
+                "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = 'ensure-roles' AND wait_event_type = 'Lock'"
+            ),
+            60,
+            "the second session waits for the first",
+        )
+        other.commit()
+    thread.join(60)
+    assert failures == []
+    assert waits, "the race was not run"
+    assert run_as(settings, "reader", "SELECT 1") == [(1,)]
 
 
 def test_up_mends_privileges_lost_since(own_reader: Settings, empty_database: Database) -> None:

@@ -113,6 +113,7 @@ def test_more_entries_than_are_folded_at_once() -> None:
         int(NOON.timestamp()),
         NOON.timestamp() * 1000,
         np.float64(NOON.timestamp()),
+        np.int64(NOON.timestamp()),
     ],
 )
 def test_a_timestamp_may_be_given_as(timestamp: Any) -> None:
@@ -158,6 +159,8 @@ def test_the_settings_of_zone_and_risk() -> None:
         ({"latency_ms": float("inf")}, "latency_ms"),
         ({"latency_ms": "5"}, "latency_ms"),
         ({"latency_ms": True}, "latency_ms"),
+        ({"latency_ms": np.bool_(True)}, "latency_ms"),
+        ({"latency_ms": 1j}, "latency_ms"),
         ({"risk_score": 1.01}, "risk_score"),
         ({"risk_score": np.float64("nan")}, "risk_score"),
         ({"timestamp": "yesterday"}, "timestamp"),

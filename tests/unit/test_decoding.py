@@ -26,6 +26,8 @@ from tests.unit.domain_strategies import (
     timestamps,
     valid_documents,
 )
+from tests.unit.test_events import BROKEN, NO_OBJECTS, READ_AS
+from tests.unit.test_events_timestamps import LOCAL, NUMBERS, REFUSED, TEXTS
 
 NEZHA = Path(__file__).parents[3] / "shared" / "data" / "nezha_tt_requests.ndjson.gz"
 NOT_PLAIN = frozenset("\t\n\r\\")
@@ -38,6 +40,8 @@ def assert_same(values: Sequence[bytes | None], rules: EventRules, now_us: int) 
     assert len(batch.events) == len(batch.positions)
     outcomes: dict[int, Event | Rejection] = dict(zip(batch.positions, batch.events, strict=True))
     outcomes.update(batch.rejected)
+    for _, rejection in batch.rejected:  # both become columns and headers
+        assert "\0" not in (rejection.reason + rejection.detail).encode("utf-8").decode()
     assert sorted(outcomes) == list(range(len(values)))
     assert batch.positions == sorted(batch.positions)
     assert [place for place, _ in batch.rejected] == sorted(place for place, _ in batch.rejected)
@@ -118,6 +122,24 @@ def test_local_times_around_the_change_of_the_clocks(zone: tzinfo) -> None:
     assert len(batch.events) == 60
 
 
+class WithinAMinute(tzinfo):
+    """A zone whose clocks go an hour forward at 12:00:30, as zones did once."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        assert moment is not None
+        return timedelta(hours=moment.replace(tzinfo=None) >= local("2026-11-23T12:00:30"))
+
+
+def test_clocks_that_change_within_a_minute() -> None:
+    stamps = [(local("2026-11-23T11:59:00") + timedelta(seconds=i)).isoformat() for i in range(120)]
+    values = [encode(a_document(timestamp=stamp)) for stamp in stamps]
+    batch = assert_same(values, rules_of(WithinAMinute()), NOW_US)
+    assert [event.timestamp_us for event in batch.events[88:92]] == [
+        *(NOW_US + 28_000_000, NOW_US + 29_000_000),
+        *(NOW_US - 3_570_000_000, NOW_US - 3_569_000_000),
+    ]
+
+
 def test_positions_and_order_with_bad_values_in_between() -> None:
     good = encode(a_document())
     values = [None, good, b"{", good, b"[]", b"", good, encode(a_document(level="x"))]
@@ -142,6 +164,28 @@ def test_positions_across_more_values_than_are_handled_at_once() -> None:
 
 def test_no_values_are_no_events() -> None:
     assert decode_batch([], rules_of(), NOW_US) == DecodedBatch()
+
+
+def test_every_row_of_the_tables_of_rules() -> None:
+    values = [value for value, _ in NO_OBJECTS]
+    values += [encode(a_document(**changes)) for changes, _ in BROKEN]
+    values += [encode(a_document(**changes)) for changes, _, _ in READ_AS]
+    assert_same(values, rules_of(), NOW_US)
+    for value in values:  # alone, too: a batch of odd values is handled with more care
+        assert_same([value], rules_of(), NOW_US)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_every_row_of_the_tables_of_timestamps(zone: str) -> None:
+    stamps = [f'"{text}"' for text, *_ in (*TEXTS, *LOCAL)]
+    stamps += [number for number, _ in NUMBERS] + REFUSED
+    documents = [a_document(timestamp=Literal(stamp)) for stamp in stamps]
+    values = [render(list(document.items())).encode() for document in documents]
+    rules = EventRules(ZoneInfo(zone), 10**18, 10**18)
+    assert_same(values, rules, NOW_US)
+    for value in values:  # and as one among many of the same shape
+        assert_same([value] * 40, rules, NOW_US)
+        assert_same([encode(a_document(timestamp="2026-11-23T11:59:59"))] * 40 + [value], rules, 0)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +242,8 @@ def test_nesting(depth: int, name: str) -> None:
         # numbers as texts
         "0",
         "-0",
+        "-0.0",
+        "1.50",
         "1.0",
         "1E400",
         "18446744073709551616",

@@ -1,6 +1,12 @@
 """Canonical text of IP addresses: one text for one address, the one PostgreSQL's inet prints."""
 
-from ipaddress import IPv6Address, ip_address
+import re
+from ipaddress import IPv6Address
+from typing import Final
+
+# The only spelling of an IPv4 address: no leading zeros, which some read as octal.
+_BYTE: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_DOTTED_QUAD: Final = re.compile(rf"(?:{_BYTE}\.){{3}}{_BYTE}")
 
 
 def canonical_address(text: str) -> str:
@@ -10,9 +16,9 @@ def canonical_address(text: str) -> str:
     dotted decimal, as ``host(inet)`` prints them, so that an address counts alike whether it
     comes from an event or is read back from its row. A zone id (``%eth0``) is no address.
     """
-    address = ip_address(text)
-    if not isinstance(address, IPv6Address):
-        return str(address)
+    if _DOTTED_QUAD.fullmatch(text):
+        return text
+    address = IPv6Address(text)
     if address.scope_id is not None:
         raise ValueError(f"an address with a zone id: {text[:60]!r}")
     number = int(address)

@@ -44,31 +44,24 @@ def fold_events(events: Sequence[Event], high_risk_threshold: float) -> dict[Cel
     # NaN stands for None; no event carries a NaN.
     latencies = np.array([event.latency_ms for event in events], dtype=np.float64)
     latency_counts, latency_sums = _count_and_sum(groups, latencies, count)
-    ordered = latencies[order]
-    lowest = np.fmin.reduceat(ordered, bounds[:-1])
-    highest = np.fmax.reduceat(ordered, bounds[:-1])
-    histograms = _histograms(groups, latencies, count)
 
     risks = np.array([event.risk_score for event in events], dtype=np.float64)
     risk_counts, risk_sums = _count_and_sum(groups, risks, count)
     high_risks = np.bincount(groups[risks > high_risk_threshold], minlength=count)
-
-    users = _distinct([event.user_id for event in events], order, bounds)
-    addresses = _distinct([event.source_ip for event in events], order, bounds)
 
     figures = zip(
         totals.tolist(),
         failures.tolist(),
         latency_counts.tolist(),
         latency_sums.tolist(),
-        [None if low != low else low for low in lowest.tolist()],
-        [None if high != high else high for high in highest.tolist()],
-        histograms,
+        _or_none(np.fmin.reduceat(latencies[order], bounds[:-1])),
+        _or_none(np.fmax.reduceat(latencies[order], bounds[:-1])),
+        _histograms(groups, latencies, count),
         risk_counts.tolist(),
         risk_sums.tolist(),
         high_risks.tolist(),
-        users,
-        addresses,
+        _distinct([event.user_id for event in events], order, bounds),
+        _distinct([event.source_ip for event in events], order, bounds),
         strict=True,
     )
     return {cell: Delta(*row) for cell, row in zip(cells, figures, strict=True)}
@@ -118,6 +111,11 @@ def _count_and_sum(groups: _Ints, values: _Floats, count: int) -> tuple[_Ints, _
     present = groups[there]
     sums = np.bincount(present, weights=values[there], minlength=count)
     return np.bincount(present, minlength=count), np.minimum(sums, sys.float_info.max)
+
+
+def _or_none(values: _Floats) -> list[float | None]:
+    missing = np.isnan(values).tolist()
+    return [None if gone else value for value, gone in zip(values.tolist(), missing, strict=True)]
 
 
 def _histograms(groups: _Ints, latencies: _Floats, count: int) -> list[dict[int, int]]:

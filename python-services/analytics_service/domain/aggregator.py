@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
+from numbers import Integral, Real
 from typing import Any, Final
 
 from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
@@ -122,8 +123,10 @@ def _as_json(value: object) -> object:
     """The value as it would come out of a JSON document."""
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, float):
-        return JsonNumber(float.__repr__(value))  # numpy's floats are floats with another repr
-    if isinstance(value, int) and not isinstance(value, bool):
-        return JsonNumber(int.__repr__(value))
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):  # numpy's numbers are numbers, too
+        return JsonNumber(int(value))
+    if isinstance(value, Real):
+        return JsonNumber(float(value))
     return value

@@ -26,7 +26,7 @@ _SPELLINGS: Final = {
     for name, level in LEVELS.items()
     for spelling in (str.lower, str.upper, str.capitalize)
 }
-_canonical_address: Final = lru_cache(maxsize=65_536)(canonical_address)
+_canonical_address: Final = lru_cache(maxsize=32_768)(canonical_address)
 
 
 @dataclass(slots=True)

@@ -127,8 +127,8 @@ class Delta:
         lowest, highest = self.latency_min, self.latency_max
         if lowest is None or highest is None:
             return dict.fromkeys(_LATENCY_FIGURES)
-        p50, p95, p99 = percentiles(numbers, counts, (50, 95, 99), lowest, highest)
+        middle = percentiles(numbers, counts, (50, 95, 99), lowest, highest)
         mean = self.latency_sum / self.latency_count
         # Rounding may carry the mean of equal values beyond them.
         mean = lowest if mean < lowest else highest if mean > highest else mean
-        return dict(zip(_LATENCY_FIGURES, (lowest, p50, p95, p99, highest, mean), strict=True))
+        return dict(zip(_LATENCY_FIGURES, (lowest, *middle, highest, mean), strict=True))

@@ -59,7 +59,8 @@ class Event(msgspec.Struct, gc=False, eq=False):
     """A valid event; None is an absent field. Two events are equal when their fields are.
 
     ``timestamp_us``: microseconds since the epoch, UTC. ``level``: one of the five canonical names.
-    ``latency_ms``: finite, >= 0. ``risk_score``: 0..1. ``source_ip``: canonical text.
+    ``latency_ms``: finite, >= 0. ``risk_score``: 0..1. ``source_ip``: canonical text. An event may be
+    of a subclass with more fields: take the fields by their names (`EVENT_FIELDS`).
     """
 
     timestamp_us: int

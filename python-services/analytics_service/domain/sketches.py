@@ -89,15 +89,15 @@ def merge_buckets(into: dict[int, int], other: Mapping[int, int]) -> None:
 class DistinctCounter:
     """Counts distinct texts; merging in any order counts the union.
 
-    Texts are kept as they are until somebody needs the sketch: most counters of a flush
-    live only to be merged into a stored one.
+    Texts are kept as they are (``pending``) until somebody needs the sketch: most counters of a
+    flush live only to be merged into a stored one.
     """
 
-    __slots__ = ("_sketch", "_texts")
+    __slots__ = ("pending", "sketch")
 
     def __init__(self, texts: Iterable[str] = (), sketch: hll_sketch | None = None) -> None:
-        self._texts = set(texts)
-        self._sketch = sketch
+        self.pending = set(texts)
+        self.sketch = sketch
 
     @classmethod
     def deserialize(cls, state: bytes | memoryview | None) -> Self:
@@ -106,31 +106,31 @@ class DistinctCounter:
 
     def serialize(self) -> bytes | None:
         """At most some 2 KB; None when nothing was counted."""
-        sketch = self._settled()
+        sketch = self.settled()
         return None if sketch is None else bytes(sketch.serialize_compact())
 
     def estimate(self) -> int:
         """How many distinct texts there were."""
-        sketch = self._settled()
+        sketch = self.settled()
         return 0 if sketch is None else round(sketch.get_estimate())
 
     def add(self, text: str) -> None:
         """Count one text."""
-        self._texts.add(text)
+        self.pending.add(text)
 
     def merge_from(self, other: "DistinctCounter") -> None:
         """Count what ``other`` counted, too; ``other`` counts what it did before."""
-        if len(other._texts) > _FEW_TEXTS:
-            other._settled()
-        if other._sketch is not None:
+        if len(other.pending) > _FEW_TEXTS:
+            other.settled()
+        if other.sketch is not None:
             union = hll_union(_LG_K)
-            if self._sketch is not None:
-                union.update(self._sketch)
-            union.update(other._sketch)
-            self._sketch = union.get_result(_HLL_TYPE)
-        self._texts |= other._texts
-        if len(self._texts) > _FEW_TEXTS:
-            self._settled()
+            if self.sketch is not None:
+                union.update(self.sketch)
+            union.update(other.sketch)
+            self.sketch = union.get_result(_HLL_TYPE)
+        self.pending |= other.pending
+        if len(self.pending) > _FEW_TEXTS:
+            self.settled()
 
     def copy(self) -> "DistinctCounter":
         """An independent counter of the same texts."""
@@ -138,12 +138,12 @@ class DistinctCounter:
         twin.merge_from(self)
         return twin
 
-    def _settled(self) -> hll_sketch | None:
+    def settled(self) -> hll_sketch | None:
         """The sketch of everything counted so far, None when that is nothing."""
-        if self._texts:
-            if self._sketch is None:
-                self._sketch = hll_sketch(_LG_K, _HLL_TYPE)
-            for text in self._texts:
-                self._sketch.update(text or _EMPTY_TEXT)
-            self._texts = set()
-        return self._sketch
+        if self.pending:
+            if self.sketch is None:
+                self.sketch = hll_sketch(_LG_K, _HLL_TYPE)
+            for text in self.pending:
+                self.sketch.update(text or _EMPTY_TEXT)
+            self.pending = set()
+        return self.sketch

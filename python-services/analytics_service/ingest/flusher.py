@@ -69,7 +69,8 @@ class Flusher:
                     logger.warning(
                         "flush of %d messages failed (%d): %s", work.messages, poisoned, why
                     )
-                    if poisoned >= POISON_ATTEMPTS:
+                    # Dead letters alone cannot be split any further: whatever refuses them has to be mended.
+                    if poisoned >= POISON_ATTEMPTS and work.events:
                         return await self._split(work, is_current, why)
                 else:
                     metrics.FLUSH_FAILURES.labels("database").inc()
@@ -127,11 +128,11 @@ class Flusher:
             self._conn = None
 
     async def _split(self, work: Work, is_current: Callable[[], bool], why: str) -> bool:
-        if work.messages <= 1 or not work.events:
+        if work.messages <= 1:
             letters = [as_dead_letters(part, "processing_failed", why) for part in work.parts]
             return await self.commit(Work(work.session, letters), is_current)
         for half in work.halves():
-            if half.messages and not await self.commit(half, is_current):
+            if not await self.commit(half, is_current):
                 return False
             # The second half starts where the first one ended.
             half.session.committed.update(half.next_offsets())

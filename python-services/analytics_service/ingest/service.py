@@ -27,6 +27,7 @@ from analytics_service.domain.windows import window_named
 from analytics_service.health import Health
 from analytics_service.ingest.buffer import Limits
 from analytics_service.ingest.coordinator import TROUBLE, SessionCoordinator
+from analytics_service.ingest.figures import Figures
 from analytics_service.ingest.flusher import Flusher
 from analytics_service.ingest.pipeline import Pipeline
 from analytics_service.ingest.work import Work
@@ -58,7 +59,7 @@ class IngestService:
         self._settings = settings
         self._pool = pool
         self._health = health
-        self._executor = ThreadPoolExecutor(4, thread_name_prefix="chores")
+        self._executor = ThreadPoolExecutor(settings.max_threads, thread_name_prefix="chores")
         self._flusher = Flusher(
             parameters(settings, application_name="stacklens-analytics flush"),
             [window_named(name) for name in settings.aggregation_windows],
@@ -68,6 +69,7 @@ class IngestService:
         self._consumer: Any = None
         self._to_commit: dict[int, int] = {}
         self._lags: dict[int, int] = {}
+        self._figures = Figures(time.monotonic())
         self._due: dict[str, float] = {}
         self._running: set[str] = set()
         linger = min(LONGEST_LINGER_S, settings.kafka_batch_timeout_ms / 1000)
@@ -92,6 +94,7 @@ class IngestService:
         self._every(TOPIC_CHECK_S, "topic", self._check_topic)
         self._every(RELAY_S, "relay", self._relay_copies)
         self._every(KAFKA_COMMIT_S, "commit", self._commit_to_kafka)
+        self._every(self._settings.stats_interval_sec, "figures", self._log_figures)
 
     def stopping(self) -> None:
         """The worker begins to stop: not ready any more."""
@@ -130,6 +133,7 @@ class IngestService:
     def _committed(self, work: Work) -> None:
         self._health.progress()
         self._to_commit.update(work.next_offsets())
+        self._figures.add(work)
 
     def _topic_id(self) -> str | None:
         return topic_id(self._settings, self._settings.kafka_input_topic)
@@ -190,6 +194,11 @@ class IngestService:
     async def _relay_copies(self) -> None:
         while await self._call(self._relay.step):
             pass
+
+    async def _log_figures(self) -> None:
+        line = self._figures.line(time.monotonic(), self._health.lag)
+        if line:
+            logger.info(line)
 
     async def _commit_to_kafka(self) -> None:
         if self._to_commit and self.coordinator.session is not None:

@@ -88,7 +88,9 @@ class Work:
             yield Work(self.session, self.parts[middle:])
             return
         part = self.parts[0]
-        cut = part.offsets[len(part.events) // 2]
+        # By messages, not events alone: a lone event among dead letters must not end up with all of them again.
+        places = sorted([*part.offsets, *(letter.offset for letter in part.letters)])
+        cut = places[len(places) // 2]
         yield Work(self.session, [_slice(part, part.first_offset, cut)])
         yield Work(self.session, [_slice(part, cut, part.next_offset)])
 

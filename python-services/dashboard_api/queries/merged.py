@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from analytics_service.domain.aggregation import Delta
+from analytics_service.domain.delta import Delta
 from analytics_service.domain.windows import Window
-from dashboard_api.queries.columns import FIGURE_COLUMNS, STATE_COLUMNS, names
+from dashboard_api.merging import MERGED_COLUMNS, RowMerger
+from dashboard_api.queries.columns import FIGURE_COLUMNS
 from dashboard_api.ranges import Plan, plan_range
 from dashboard_api.times import EPOCH, from_epoch_s
 
 FETCHED_AT_ONCE = 500
-_MERGED_COLUMNS = ("service", "aggregated_at", *STATE_COLUMNS)
+_AS_TEXT = ("latency_buckets", "latency_bucket_counts")
+_SELECTED = sql.SQL(", ").join(
+    sql.SQL("{}::text" if name in _AS_TEXT else "{}").format(sql.Identifier(name))
+    for name in ("service", "aggregated_at", *MERGED_COLUMNS)
+)
 _SECOND = timedelta(seconds=1)
 
 
@@ -30,10 +36,10 @@ def merged_rows(
     """What of [since, until) is covered, and a row per service with traffic in it, by service."""
     first_s, end_s = (since - EPOCH) // _SECOND, -((EPOCH - until) // _SECOND)
     plan = plan_range(first_s, end_s, windows, kept_since(cursor))
-    merged = merge_windows(_state_rows(cursor, plan, services))
+    merged = merge_rows(_state_rows(cursor.connection, plan, services))
     return plan, [
-        {"service": service, **_figures(delta), "aggregated_at": written_at}
-        for service, (delta, written_at) in sorted(merged.items())
+        {"service": service, **_figures(merger.result()), "aggregated_at": merger.written_at}
+        for service, merger in sorted(merged.items())
     ]
 
 
@@ -46,18 +52,14 @@ def kept_since(cursor: Cursor) -> dict[str, int | None]:
     return dict(cursor.fetchall())
 
 
-def merge_windows(
-    rows: Iterable[tuple[Any, ...]],
-) -> dict[str, tuple[Delta, datetime]]:
-    """Per service the union of its rows (of `_MERGED_COLUMNS`), and when it was last written."""
-    merged: dict[str, tuple[Delta, datetime]] = {}
-    for service, written_at, *state in rows:
-        delta = Delta.from_state(dict(zip(STATE_COLUMNS, state, strict=True)))
-        held = merged.get(service)
-        if held is not None:
-            held[0].merge_from(delta)
-            delta, written_at = held[0], max(held[1], written_at)
-        merged[service] = (delta, written_at)
+def merge_rows(rows: Iterable[Sequence[Any]]) -> dict[str, RowMerger]:
+    """Per service the union of its rows: service, aggregated_at, then the values of MERGED_COLUMNS."""
+    merged: dict[str, RowMerger] = {}
+    for service, written_at, *values in rows:
+        merger = merged.get(service)
+        if merger is None:
+            merger = merged[service] = RowMerger()
+        merger.add(written_at, values)
     return merged
 
 
@@ -67,22 +69,24 @@ def _figures(delta: Delta) -> dict[str, Any]:
 
 
 def _state_rows(
-    cursor: Cursor, plan: Plan, services: list[str] | None
-) -> Iterable[tuple[Any, ...]]:
+    connection: Connection, plan: Plan, services: list[str] | None
+) -> Iterator[tuple[Any, ...]]:
     """The rows of all pieces, read in one statement: they are of one and the same moment."""
-    if not plan.pieces:
-        return
     selects = []
     values: list[object] = []
     for piece in plan.pieces:
         select = sql.SQL("SELECT {} FROM {} WHERE timestamp >= %s AND timestamp < %s").format(
-            names(_MERGED_COLUMNS), sql.Identifier(piece.window.table)
+            _SELECTED, sql.Identifier(piece.window.table)
         )
         values += [from_epoch_s(piece.start_s), from_epoch_s(piece.end_s)]
         if services is not None:
             select += sql.SQL(" AND service = ANY(%s)")
             values.append(services)
         selects.append(select)
-    cursor.execute(sql.SQL(" UNION ALL ").join(selects), values)
-    while batch := cursor.fetchmany(FETCHED_AT_ONCE):
-        yield from batch
+    if not selects:
+        return
+    # A cursor on the server: a month of sketches does not fit into memory at once.
+    with connection.cursor(name="merged_rows") as cursor:
+        cursor.itersize = FETCHED_AT_ONCE
+        cursor.execute(sql.SQL(" UNION ALL ").join(selects), values)
+        yield from cursor

@@ -46,5 +46,6 @@ def api(workers: int | None, threads: int | None) -> None:
     server = DashboardServer(
         settings, workers=workers or default_workers(), threads=threads or settings.max_threads
     )
+    server.wsgi()  # finds what is wrong with users and keys before anything else is done
     Migrator(settings).up()
     server.run()

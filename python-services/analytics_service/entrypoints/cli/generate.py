@@ -150,10 +150,8 @@ def generate(**given: Any) -> int:
     if options.to_stdout and options.output is not None:
         raise click.UsageError("--to-stdout and --output exclude each other")
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
-    if options.to_stdout or options.output is not None:
-        report = _to_file(options, seed)
-    else:
-        report = _live(options, seed)
+    into_file = options.to_stdout or options.output is not None
+    report = _to_file(options, seed) if into_file else _live(options, seed)
     click.echo(report.sentence(), err=options.to_stdout)
     if report.error is not None:
         click.echo(f"stacklens: {report.error}", err=True)

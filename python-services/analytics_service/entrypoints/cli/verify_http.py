@@ -64,7 +64,8 @@ def get(url: str, login: tuple[str, str] | None = None) -> Answer:
     except urllib.error.HTTPError as error:
         return Answer(error.code, dict(error.headers), error.read())
     except urllib.error.URLError as error:
-        raise OSError(f"no answer from {url}: {error.reason}") from error
+        reason = getattr(error.reason, "strerror", None) or error.reason
+        raise OSError(f"no answer: {reason}") from error
 
 
 def api_checks(

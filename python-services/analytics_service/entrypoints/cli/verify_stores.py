@@ -61,6 +61,7 @@ def database_checks(settings: Settings) -> Iterator[Check]:
 
 
 def _migrations(settings: Settings) -> str:
+    _query(settings, "SELECT 1")  # the migrator waits long for a database that is not there
     status = Migrator(settings).status()
     if status.drift:
         drifted = ", ".join(f"{drift.version} ({drift.kind})" for drift in status.drift)

@@ -1,0 +1,119 @@
+"""`python -m bench`: run the bench, print one table, write its results."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import psycopg2
+
+from bench.child import ChildError
+from bench.end_to_end import EndToEnd, Plan, report
+from bench.live import NotSustained
+from bench.progress import Progress
+from bench.site import ROOT, Site
+from bench.surroundings import UnsafeDatabase, describe, sentences
+from bench.verify import WrongResult
+from devstack.api import DevstackError, running_stack
+
+DESCRIPTION = """\
+Measures the product on a real Kafka and a real TimescaleDB, beside its peers in the same run: events a second end to
+end, a bare COPY of the same rows, a Faust app with three windowed Tables, memory, and how soon events are visible.
+The stack is the embedded one, or your own servers where KAFKA_BOOTSTRAP_SERVERS and DB_HOST are set.
+"""
+EXAMPLES = """\
+examples:
+  python -m bench                       all of it, three rounds: about 10 minutes
+  python -m bench --quick               one round of fewer events: about 2 minutes
+  python -m bench --rounds 5 --events 2000000
+  python -m bench.profile_worker        what an event costs the worker, stage by stage
+
+exit status: 0 every promise kept, 1 a promise missed or a result wrong, 2 usage
+"""
+QUICK = Plan(events=200_000, faust_events=10_000, rounds=1, live_seconds=10.0)
+RESULTS = ROOT / "bench" / "results" / "end_to_end.json"
+
+
+def parse(arguments: list[str] | None) -> tuple[Plan, Path]:
+    """The plan and where the results go."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    usual = Plan()
+    parser.add_argument("--quick", action="store_true", help="one round, fewer events, wider noise")
+    parser.add_argument("--events", type=_positive, help=f"events in Kafka ({usual.events:,})")
+    parser.add_argument(
+        "--faust-events", type=_positive, help=f"events for the Faust app ({usual.faust_events:,})"
+    )
+    parser.add_argument("--rounds", type=_positive, help=f"rounds ({usual.rounds})")
+    parser.add_argument("--rate", type=_positive, help=f"sustained events/s ({usual.rate:,})")
+    parser.add_argument(
+        "--live-seconds", type=_positive, help=f"for how long ({usual.live_seconds:g} s)"
+    )
+    parser.add_argument("--output", type=Path, default=RESULTS, help="results file (%(default)s)")
+    options = parser.parse_args(arguments)
+    base = QUICK if options.quick else usual
+    given = {
+        each.name: value
+        if (value := getattr(options, each.name)) is not None
+        else getattr(base, each.name)
+        for each in fields(Plan)
+    }
+    return Plan(**given), options.output
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run it; the exit status."""
+    plan, output = parse(arguments)
+    # Ended politely, the children and the stack are ended too.
+    signal.signal(signal.SIGTERM, _leave)
+    progress = Progress()
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="stacklens-bench-") as name,
+            running_stack() as stack,
+        ):
+            site = Site(stack, Path(name))
+            surroundings = describe(site)
+            print(sentences(surroundings), file=sys.stderr)
+            try:
+                rounds = EndToEnd(site, plan, progress).run()
+            finally:
+                site.remove_topics()
+            kept = report(plan, surroundings, rounds, output)
+    except (
+        ChildError,
+        WrongResult,
+        NotSustained,
+        UnsafeDatabase,
+        DevstackError,
+        psycopg2.Error,
+    ) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    progress.say(f"results are in {output}")
+    return 0 if kept else 1
+
+
+def _positive(text: str) -> int:
+    number = int(text.replace("_", "").replace(",", ""))
+    if number <= 0:
+        raise ValueError(text)
+    return number
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

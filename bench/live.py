@@ -1,0 +1,125 @@
+"""At a sustained rate, how long after it was produced is an event visible in all three tables?
+
+A process of its own produces and notes when; this one asks the database every 20 ms for the stored offsets and notes
+when the answer arrived. An offset is moved in the transaction that writes the event's raw row and its three window
+rows, so the first answer that lies beyond an event is the first that could have shown it in all of them. The pace of
+asking is in the figure (up to 20 ms too much).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from psycopg2.extensions import connection
+
+from bench.child import Child
+from bench.paced_producer import READY
+from bench.progress import Progress
+from bench.site import PARTITIONS, SECONDS_TO_BEGIN, SESSION_BEGAN, Site
+from bench.truth import nearest_rank
+from bench.verify import verify_raw_rows, verify_totals
+from bench.visible import Produced, visible_after
+
+POLL_S = 0.02
+SECONDS_TO_CATCH_UP = 60.0
+EVEN_ENOUGH = 0.98
+
+
+class NotSustained(Exception):
+    """The events did not come at the rate asked for, or were not all stored; the figure does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveResult:
+    """Latencies in seconds; `rate` is the one reached, in events a second."""
+
+    rate: float
+    events: int
+    p50_s: float
+    p99_s: float
+    worst_s: float
+    peak_memory_bytes: int
+    cpu_seconds: float
+
+
+def run_live(
+    site: Site, database: str, topic: str, rate: int, seconds: float, progress: Progress
+) -> LiveResult:
+    """Start a worker on an empty topic, then produce, and measure every event from the first to the last."""
+    conn = None
+    notes = site.directory / f"{topic}.npz"
+    with site.worker(database, topic, topic) as worker:
+        worker.wait_for(SESSION_BEGAN, SECONDS_TO_BEGIN)
+        conn = site.connect(database)
+        with _producer(site, topic, rate, seconds) as producer:
+            producer.wait_for(READY, SECONDS_TO_BEGIN + seconds)
+            polls = _poll(conn, worker, topic, int(rate * seconds), seconds, progress)
+            status = producer.finish(SECONDS_TO_CATCH_UP)
+        if status != 0:
+            raise producer.trouble(f"ended with exit status {status}")
+        memory, cpu = worker.peak_memory_bytes(), worker.cpu_seconds()
+    with np.load(notes) as noted:
+        produced = Produced(*(noted[name] for name in Produced.__dataclass_fields__))
+        elapsed = float(noted["elapsed_s"])
+    events = int(produced.count.sum())
+    if events / elapsed < EVEN_ENOUGH * rate:
+        raise NotSustained(f"{events / elapsed:,.0f} events/s were produced, {rate:,} wanted")
+    verify_raw_rows(conn, site.ends(topic))
+    verify_totals(conn, events)
+    conn.close()
+    latencies = np.sort(visible_after(produced, polls))
+    return LiveResult(
+        rate=events / elapsed,
+        events=events,
+        p50_s=nearest_rank(latencies, 50),
+        p99_s=nearest_rank(latencies, 99),
+        worst_s=float(latencies[-1]),
+        peak_memory_bytes=memory,
+        cpu_seconds=cpu,
+    )
+
+
+def _producer(site: Site, topic: str, rate: int, seconds: float) -> Child:
+    arguments = {
+        "--broker": site.stack.kafka_bootstrap_servers,
+        "--topic": topic,
+        "--partitions": PARTITIONS,
+        "--rate": rate,
+        "--seconds": seconds,
+        "--file": site.directory / f"{topic}.npz",
+    }
+    words = [str(word) for pair in arguments.items() for word in pair]
+    command = [sys.executable, "-m", "bench.paced_producer", *words]
+    environment = site.environment(site.stack.db_name, topic, topic)
+    return Child("the producer", command, environment, site.directory, markers=[READY])
+
+
+def _poll(
+    conn: connection, worker: Child, topic: str, events: int, seconds: float, progress: Progress
+) -> dict[int, list[tuple[float, int]]]:
+    """The stored offsets of each partition whenever they had moved, until all events are stored."""
+    polls: dict[int, list[tuple[float, int]]] = {number: [] for number in range(PARTITIONS)}
+    last = dict.fromkeys(range(PARTITIONS), 0)
+    deadline = time.monotonic() + seconds + SECONDS_TO_CATCH_UP
+    with conn.cursor() as cur:
+        while time.monotonic() < deadline:
+            asked = time.monotonic()
+            cur.execute(
+                "SELECT kafka_partition, next_offset FROM kafka_offsets WHERE topic = %s", (topic,)
+            )
+            answer = cur.fetchall()
+            now = time.time()
+            for partition, next_offset in answer:
+                if next_offset > last[partition]:
+                    last[partition] = next_offset
+                    polls[partition].append((now, next_offset))
+            stored = sum(last.values())
+            if stored >= events:
+                return polls
+            worker.check()
+            progress.tick(f"{stored:,} of {events:,} events visible")
+            time.sleep(max(0.0, asked + POLL_S - time.monotonic()))
+    raise NotSustained(f"{sum(last.values()):,} of {events:,} events were visible in the end")

@@ -1,0 +1,137 @@
+"""A million events that are in Kafka before the worker starts: how fast are they in the database?
+
+Reading begins when the worker knows its positions (its log line "reading incarnation"), right before the first fetch.
+It ends when the offsets stored in the database reach the end of the topic: they are moved in the transaction that holds
+the raw rows and the rows of all three window tables, so at that moment everything is committed and visible.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg2 import sql
+from psycopg2.extensions import connection
+
+from analytics_service.adapters.kafka.producer import TopicProducer
+from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS
+from analytics_service.adapters.timescale.migrations import Migrator
+from bench.child import Child
+from bench.events import Columns, Recipe, join
+from bench.progress import Progress
+from bench.site import SECONDS_TO_BEGIN, SESSION_BEGAN, Site
+
+POLL_S = 0.02
+LONGEST_S = 900.0
+COPY_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """One pass over the topic."""
+
+    events: int
+    seconds: float
+    seconds_from_start: float
+    peak_memory_bytes: int
+    cpu_seconds: float
+    wal_bytes: int
+
+    @property
+    def rate(self) -> float:
+        """Events a second from the first fetch to the last commit."""
+        return self.events / self.seconds
+
+
+def fill(
+    site: Site, topic: str, recipe: Recipe, progress: Progress, limit: int | None = None
+) -> Columns:
+    """Put the events of the recipe, or the first `limit` of them, into the topic; what they say."""
+    parts = []
+    sent = 0
+    with TopicProducer(site.settings(site.stack.db_name, topic), topic) as producer:
+        for block in recipe.blocks(limit):
+            producer.send(block.values)
+            parts.append(block.columns)
+            sent += len(block.values)
+            progress.tick(f"{sent:,} events sent")
+        producer.flush()
+    assert producer.acknowledged == sent, "the broker did not acknowledge every event"
+    return join(parts)
+
+
+def run_load(site: Site, database: str, topic: str, group: str, progress: Progress) -> LoadResult:
+    """Start a worker on an empty database and wait until it has stored the whole topic."""
+    events = sum(site.ends(topic).values())
+    Migrator(site.settings(database, topic)).up()
+    site.checkpoint()
+    conn = site.connect(database)
+    wal = _wal_position(conn)
+    with site.worker(database, topic, group) as worker:
+        began, _ = worker.wait_for(SESSION_BEGAN, SECONDS_TO_BEGIN)
+        ended = _wait_for_end(conn, worker, topic, events, progress)
+        memory, cpu = worker.peak_memory_bytes(), worker.cpu_seconds()
+        status = worker.stop()
+    if status != 0:
+        raise worker.trouble(f"ended with exit status {status} on SIGTERM")
+    wal_bytes = _wal_position(conn) - wal
+    conn.close()
+    return LoadResult(events, ended - began, ended - worker.started_at, memory, cpu, wal_bytes)
+
+
+def dump_raw_rows(site: Site, database: str, file: Path) -> None:
+    """The raw rows as COPY text, columns as the worker writes them."""
+    conn = site.connect(database)
+    with file.open("wb") as out, conn.cursor() as cur:
+        cur.copy_expert(_copy("COPY (SELECT {} FROM analytics_events) TO STDOUT"), out, size=COPY_BYTES)
+    conn.close()
+
+
+def run_bare_copy(site: Site, database: str, rows: int, file: Path) -> float:
+    """Rows a second of one COPY of `file` into the hypertable of an empty database, commit included."""
+    Migrator(site.settings(database, "none")).up()
+    site.checkpoint()
+    conn = site.connect(database)
+    with file.open("rb") as text, conn.cursor() as cur:
+        cur.execute("SET synchronous_commit = off")  # as in the worker's flushes
+        began = time.perf_counter()
+        cur.copy_expert(_copy("COPY analytics_events ({}) FROM STDIN"), text, size=COPY_BYTES)
+        seconds = time.perf_counter() - began
+        assert cur.rowcount == rows, f"COPY took {cur.rowcount} rows of {rows}"
+    conn.close()
+    return rows / seconds
+
+
+def _copy(statement: str) -> sql.Composed:
+    return sql.SQL(statement).format(sql.SQL(", ").join(map(sql.Identifier, EVENT_COLUMNS)))
+
+
+def _wait_for_end(
+    conn: connection, worker: Child, topic: str, events: int, progress: Progress
+) -> float:
+    """The epoch time at which the stored offsets were first seen at the end of the topic."""
+    deadline = time.monotonic() + LONGEST_S
+    with conn.cursor() as cur:
+        while time.monotonic() < deadline:
+            cur.execute(
+                "SELECT coalesce(sum(next_offset), 0)::bigint FROM kafka_offsets WHERE topic = %s",
+                (topic,),
+            )
+            row = cur.fetchone()
+            now = time.time()
+            stored = int(row[0]) if row else 0
+            if stored >= events:
+                return now
+            worker.check()
+            progress.tick(f"{stored:,} of {events:,} events stored")
+            time.sleep(POLL_S)
+    raise worker.trouble(f"stored {stored} of {events} events in {LONGEST_S:g} s")
+
+
+def _wal_position(conn: connection) -> int:
+    with conn.cursor() as cur:
+        cur.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
+        row = cur.fetchone()
+    assert row is not None
+    return int(row[0])

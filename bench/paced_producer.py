@@ -1,0 +1,93 @@
+"""Sends events at a steady rate in bursts of 10 ms and notes when each was produced; a process of its own.
+
+Prints READY once it has begun. Writes an .npz file: for every record batch its partition, first offset, number of
+events and the epoch time at which they were made, which is before they were handed to the client.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from aiokafka import AIOKafkaProducer
+
+from bench.events import Recipe
+
+BURST_S: Final = 0.01
+READY: Final = "producing since"
+_HEAD: Final = b'{"timestamp": "'
+_STAMP: Final = len("2026-01-01T00:00:00.000000")
+
+
+def stamped(values: Sequence[bytes], at_us: int) -> list[bytes]:
+    """The values as if they had happened at `at_us` (epoch microseconds)."""
+    head = _HEAD + str(np.datetime64(at_us, "us")).encode()
+    after = len(_HEAD) + _STAMP
+    return [head + value[after:] for value in values]
+
+
+async def produce(
+    broker: str, topic: str, partitions: int, rate: int, seconds: float, file: Path
+) -> None:
+    """Send `rate * seconds` events; a burst that is late goes out at once and is stamped with its true time."""
+    count = int(rate * seconds)
+    recipe = Recipe(count, time.time_ns() // 1000, 60.0, seed=7)
+    values = [value for block in recipe.blocks() for value in block.values]
+    burst = max(1, round(rate * BURST_S))
+    producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all", enable_idempotence=True)
+    await producer.start()
+    noted: list[tuple[int, int, float, asyncio.Future[object]]] = []
+    print(f"{READY} {time.time():.3f}", flush=True)
+    began = time.monotonic()
+    for number, at in enumerate(range(0, count, burst)):
+        pause = began + number * BURST_S - time.monotonic()
+        await asyncio.sleep(max(0.0, pause))
+        made_s = time.time()
+        made = stamped(values[at : at + burst], int(made_s * 1e6))
+        for partition in range(partitions):
+            mine = made[partition::partitions]
+            if not mine:
+                continue
+            batch = producer.create_batch()
+            for value in mine:
+                taken = batch.append(timestamp=int(made_s * 1000), key=None, value=value)
+                assert taken is not None, "a burst does not fit into one batch"
+            future = await producer.send_batch(batch, topic, partition=partition)
+            noted.append((partition, len(mine), made_s, future))
+    elapsed = time.monotonic() - began
+    offsets = [(await future).offset for *_, future in noted]  # type: ignore[attr-defined]  # aiokafka carries no types
+    await producer.stop()
+    np.savez(
+        file,
+        partition=np.array([each[0] for each in noted]),
+        first_offset=np.array(offsets),
+        count=np.array([each[1] for each in noted]),
+        produced_s=np.array([each[2] for each in noted]),
+        elapsed_s=np.array(elapsed),
+    )
+
+
+def main() -> None:
+    """Parse the arguments and produce."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--broker", required=True, help="host:port")
+    parser.add_argument("--topic", required=True)
+    parser.add_argument("--partitions", type=int, required=True)
+    parser.add_argument("--rate", type=int, required=True, help="events a second")
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--file", type=Path, required=True, help="where to write the notes (.npz)")
+    options = parser.parse_args()
+    asyncio.run(
+        produce(
+            options.broker, options.topic, options.partitions, options.rate, options.seconds, options.file
+        )
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A stream of plain events for tests that disturb the worker while it is at work."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+from tests.integration.whole_way import WholeWay
+from tests.waiting import wait_until
+
+SERVICES = 20
+HOURS = 3
+CHUNK = 2_000
+MOST_UNSETTLED = 12_000
+
+
+def plain_events(seed: int, count: int) -> Iterator[bytes]:
+    """Events of the last hours, their times rising, of 20 services; some of them dead letters.
+
+    Written by hand: a test sends hundreds of thousands of them. The same seed gives the same figures.
+    """
+    rng = random.Random(seed)
+    begin = int(time.time()) - HOURS * 3600 - 60
+    levels = ("info", "INFO", "debug", "warn", "error")
+    for number in range(count):
+        at = begin + (number * HOURS * 3600 // count) + rng.random()
+        draw = rng.random()
+        if draw < 0.001:
+            yield b"{broken"
+            continue
+        yield (
+            '{"timestamp":%.6f,"service":"service-%d","level":"%s","latency_ms":%.3f,'
+            '"risk_score":%.2f,"user_id":"u%d","source_ip":"10.0.%d.%d","message":"no. %d"}'
+            % (
+                at, rng.randrange(SERVICES), levels[int(draw * 5)], 1000 * draw * draw,
+                rng.random(), int(draw * 4000), int(draw * 8), number % 250, number,
+            )
+        ).encode()  # fmt: skip
+
+
+class Feeder:
+    """Sends events as they are consumed, always a few thousand ahead, until told to stop.
+
+    So whatever a test does meanwhile happens in mid-stream, however fast or slow the machine is.
+    """
+
+    def __init__(self, way: WholeWay, seed: int) -> None:
+        self._way = way
+        self._seed = seed
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="feeder")
+
+    def __enter__(self) -> Feeder:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def wait_progress(self, events: int, deadline_s: float = 180.0) -> None:
+        """Return once `events` more messages than now are settled."""
+        start = self._way.settled()
+        wait_until(
+            lambda: self._failure or self._way.settled() >= start + events,
+            deadline_s,
+            f"{events} more messages are settled while the stream goes on",
+        )
+
+    def _run(self) -> None:
+        chunk = 0
+        try:
+            while not self._stopping.is_set():
+                if len(self._way.sent) - self._way.settled() < MOST_UNSETTLED:
+                    self._way.send_values(plain_events(self._seed + chunk, CHUNK))
+                    chunk += 1
+                self._stopping.wait(0.02)
+        except BaseException as error:  # told in the test's own thread
+            self._failure = error
