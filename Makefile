@@ -13,7 +13,7 @@ LOCK := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extr
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --cov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stack test check bench clean lock coverage
+.PHONY: help setup demo stack test check docs bench clean lock coverage
 
 help: ## this list
 	@scripts/help.sh $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,9 @@ check: setup ## format, lint, types, import rules, SQL, shell scripts
 	$(BIN)/pylint python-services/
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 	$(BIN)/shellcheck scripts/*.sh .ci/run
+
+docs: setup ## write docs/configuration.md from the declared settings
+	@$(BIN)/python -m devstack.configuration_doc
 
 bench: setup ## measure speed and size, peers beside the product; writes bench/results/
 	@$(BIN)/python -m bench $(ARGS)

@@ -12,14 +12,16 @@ from types import FrameType
 from typing import NoReturn
 
 import psycopg2
+from kafka.errors import KafkaError
 
-from bench.child import ChildError
-from bench.end_to_end import EndToEnd, Plan, report
-from bench.live import NotSustained
+from analytics_service.adapters.kafka.producer import DeliveryError
+from analytics_service.adapters.kafka.topics import TopicError
+from bench.end_to_end import EndToEnd
+from bench.errors import BenchError
 from bench.progress import Progress
+from bench.report import Plan, report
 from bench.site import ROOT, Site
-from bench.surroundings import UnsafeDatabase, describe, sentences
-from bench.verify import WrongResult
+from bench.surroundings import describe, sentences
 from devstack.api import DevstackError, running_stack
 
 DESCRIPTION = """\
@@ -37,6 +39,7 @@ examples:
 exit status: 0 every promise kept, 1 a promise missed or a result wrong, 2 usage
 """
 QUICK = Plan(events=200_000, faust_events=10_000, rounds=1, live_seconds=10.0)
+FAILURES = (BenchError, DevstackError, DeliveryError, TopicError, KafkaError, psycopg2.Error)
 RESULTS = ROOT / "bench" / "results" / "end_to_end.json"
 
 
@@ -88,18 +91,15 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 rounds = EndToEnd(site, plan, progress).run()
             finally:
-                site.remove_topics()
+                if stack.kafka is None:  # the embedded broker takes its topics with it
+                    site.remove_topics()
             kept = report(plan, surroundings, rounds, output)
-    except (
-        ChildError,
-        WrongResult,
-        NotSustained,
-        UnsafeDatabase,
-        DevstackError,
-        psycopg2.Error,
-    ) as error:
+    except FAILURES as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return 130
     progress.say(f"results are in {output}")
     return 0 if kept else 1
 
@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _positive(text: str) -> int:
     number = int(text.replace("_", "").replace(",", ""))
     if number <= 0:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
 
 

@@ -1,8 +1,7 @@
-"""A child process whose output is watched and whose size is read from /proc; ended by its own id."""
+"""A child process whose output is watched; ended by its own id."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
 import time
@@ -12,13 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from bench.errors import ChildError
+
 KEPT_LINES: Final = 60
 SECONDS_TO_END: Final = 25.0
-TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
-
-
-class ChildError(Exception):
-    """The child ended or said nothing in time; the text holds its last lines."""
 
 
 class Child:
@@ -81,16 +77,10 @@ class Child:
         if self._process.poll() is not None:
             raise self.trouble(f"ended with exit status {self._process.returncode}")
 
-    def peak_memory_bytes(self) -> int:
-        """The largest resident size so far (VmHWM)."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        return peak_of(status)
-
-    def cpu_seconds(self) -> float:
-        """User and system time so far, all threads."""
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def finish(self, deadline_s: float) -> int:
         """Wait until the child ends by itself; its exit status. ChildError when it does not."""
@@ -127,14 +117,3 @@ class Child:
                     if marker in line:
                         self._seen.setdefault(marker, (time.time(), line.rstrip("\n")))
                 self._changed.notify_all()
-
-
-def peak_of(status: str) -> int:
-    """VmHWM of the text of /proc/PID/status, in bytes."""
-    for line in status.splitlines():
-        name, _, value = line.partition(":")
-        if name == "VmHWM":
-            number, unit = value.split()
-            assert unit == "kB", f"unexpected unit {unit}"
-            return int(number) * 1024
-    raise ValueError("no VmHWM in the status")

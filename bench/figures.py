@@ -29,7 +29,7 @@ class Line:
     """One line of the table: the figure of each round; `worst` takes the largest instead of the median."""
 
     what: str
-    rounds: tuple[float, ...]
+    rounds: Sequence[float]
     form: str
     promise: Promise | None = None
     worst: bool = False

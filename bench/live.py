@@ -16,7 +16,9 @@ import numpy as np
 from psycopg2.extensions import connection
 
 from bench.child import Child
+from bench.errors import NotProduced, NotSustained
 from bench.paced_producer import READY
+from bench.proc import peak_memory_bytes
 from bench.progress import Progress
 from bench.site import PARTITIONS, SECONDS_TO_BEGIN, SESSION_BEGAN, Site
 from bench.truth import nearest_rank
@@ -26,10 +28,6 @@ from bench.visible import Produced, visible_after
 POLL_S = 0.02
 SECONDS_TO_CATCH_UP = 60.0
 EVEN_ENOUGH = 0.98
-
-
-class NotSustained(Exception):
-    """The events did not come at the rate asked for, or were not all stored; the figure does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,6 @@ class LiveResult:
     p99_s: float
     worst_s: float
     peak_memory_bytes: int
-    cpu_seconds: float
 
 
 def run_live(
@@ -60,13 +57,13 @@ def run_live(
             status = producer.finish(SECONDS_TO_CATCH_UP)
         if status != 0:
             raise producer.trouble(f"ended with exit status {status}")
-        memory, cpu = worker.peak_memory_bytes(), worker.cpu_seconds()
+        memory = peak_memory_bytes(worker.pid)
     with np.load(notes) as noted:
         produced = Produced(*(noted[name] for name in Produced.__dataclass_fields__))
         elapsed = float(noted["elapsed_s"])
     events = int(produced.count.sum())
     if events / elapsed < EVEN_ENOUGH * rate:
-        raise NotSustained(f"{events / elapsed:,.0f} events/s were produced, {rate:,} wanted")
+        raise NotProduced(f"{events / elapsed:,.0f} events/s were produced, {rate:,} wanted")
     verify_raw_rows(conn, site.ends(topic))
     verify_totals(conn, events)
     conn.close()
@@ -78,7 +75,6 @@ def run_live(
         p99_s=nearest_rank(latencies, 99),
         worst_s=float(latencies[-1]),
         peak_memory_bytes=memory,
-        cpu_seconds=cpu,
     )
 
 

@@ -9,33 +9,32 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from analytics_service.adapters.kafka.producer import TopicProducer
-from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS
 from analytics_service.adapters.timescale.migrations import Migrator
 from bench.child import Child
+from bench.errors import WrongResult
 from bench.events import Columns, Recipe, join
+from bench.proc import cpu_seconds, peak_memory_bytes
 from bench.progress import Progress
 from bench.site import SECONDS_TO_BEGIN, SESSION_BEGAN, Site
 
 POLL_S = 0.02
 LONGEST_S = 900.0
-COPY_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """One pass over the topic."""
+    """One pass over the topic; CPU seconds from the first fetch on, None where the database is elsewhere."""
 
     events: int
     seconds: float
     seconds_from_start: float
     peak_memory_bytes: int
-    cpu_seconds: float
+    worker_cpu_s: float
+    session_cpu_s: float | None
     wal_bytes: int
 
     @property
@@ -57,7 +56,8 @@ def fill(
             sent += len(block.values)
             progress.tick(f"{sent:,} events sent")
         producer.flush()
-    assert producer.acknowledged == sent, "the broker did not acknowledge every event"
+    if producer.acknowledged != sent:
+        raise WrongResult(f"the broker took {producer.acknowledged} of {sent} events")
     return join(parts)
 
 
@@ -70,41 +70,18 @@ def run_load(site: Site, database: str, topic: str, group: str, progress: Progre
     wal = _wal_position(conn)
     with site.worker(database, topic, group) as worker:
         began, _ = worker.wait_for(SESSION_BEGAN, SECONDS_TO_BEGIN)
+        cpu = cpu_seconds(worker.pid)
         ended = _wait_for_end(conn, worker, topic, events, progress)
-        memory, cpu = worker.peak_memory_bytes(), worker.cpu_seconds()
+        cpu = cpu_seconds(worker.pid) - cpu
+        memory = peak_memory_bytes(worker.pid)
+        session_cpu = site.database_cpu_seconds(_pid_of_flushes(conn))
         status = worker.stop()
     if status != 0:
         raise worker.trouble(f"ended with exit status {status} on SIGTERM")
     wal_bytes = _wal_position(conn) - wal
     conn.close()
-    return LoadResult(events, ended - began, ended - worker.started_at, memory, cpu, wal_bytes)
-
-
-def dump_raw_rows(site: Site, database: str, file: Path) -> None:
-    """The raw rows as COPY text, columns as the worker writes them."""
-    conn = site.connect(database)
-    with file.open("wb") as out, conn.cursor() as cur:
-        cur.copy_expert(_copy("COPY (SELECT {} FROM analytics_events) TO STDOUT"), out, size=COPY_BYTES)
-    conn.close()
-
-
-def run_bare_copy(site: Site, database: str, rows: int, file: Path) -> float:
-    """Rows a second of one COPY of `file` into the hypertable of an empty database, commit included."""
-    Migrator(site.settings(database, "none")).up()
-    site.checkpoint()
-    conn = site.connect(database)
-    with file.open("rb") as text, conn.cursor() as cur:
-        cur.execute("SET synchronous_commit = off")  # as in the worker's flushes
-        began = time.perf_counter()
-        cur.copy_expert(_copy("COPY analytics_events ({}) FROM STDIN"), text, size=COPY_BYTES)
-        seconds = time.perf_counter() - began
-        assert cur.rowcount == rows, f"COPY took {cur.rowcount} rows of {rows}"
-    conn.close()
-    return rows / seconds
-
-
-def _copy(statement: str) -> sql.Composed:
-    return sql.SQL(statement).format(sql.SQL(", ").join(map(sql.Identifier, EVENT_COLUMNS)))
+    seconds, from_start = ended - began, ended - worker.started_at
+    return LoadResult(events, seconds, from_start, memory, cpu, session_cpu, wal_bytes)
 
 
 def _wait_for_end(
@@ -127,6 +104,19 @@ def _wait_for_end(
             progress.tick(f"{stored:,} of {events:,} events stored")
             time.sleep(POLL_S)
     raise worker.trouble(f"stored {stored} of {events} events in {LONGEST_S:g} s")
+
+
+def _pid_of_flushes(conn: connection) -> int:
+    """The server process that the worker's flushes run in."""
+    with conn.cursor() as cur:
+        cur.execute(
+            """
+            SELECT pid FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'stacklens-analytics flush'
+            """
+        )
+        row = cur.fetchone()
+    return int(row[0]) if row else 0
 
 
 def _wal_position(conn: connection) -> int:

@@ -19,6 +19,7 @@ from psycopg2.extensions import connection
 from analytics_service.adapters.kafka.topics import create_topics, open_admin
 from analytics_service.config import Settings, load_settings
 from bench.child import Child
+from bench.proc import cpu_seconds
 from devstack.api import Stack
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -102,6 +103,10 @@ class Site:
     def checkpoint(self) -> None:
         """Write out what earlier parts left in memory, so that each part begins alike."""
         self.execute(sql.SQL("CHECKPOINT"))
+
+    def database_cpu_seconds(self, pid: int) -> float | None:
+        """CPU seconds of a server process so far; None where the database is not this stack's own."""
+        return cpu_seconds(pid) if self.stack.postgres is not None and pid else None
 
     def worker(self, database: str, topic: str, group: str) -> Child:
         """A worker, started; to be used as a context manager."""

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from bench.errors import UnsafeDatabase
 from bench.site import Site
 from devstack.jars import ENDPOINTS
 
@@ -18,10 +19,6 @@ DATABASE_SETTINGS: Final = (
     "fsync", "full_page_writes", "wal_compression", "shared_buffers", "max_wal_size", "checkpoint_timeout", "jit",
     "timescaledb.license",
 )  # fmt: skip
-
-
-class UnsafeDatabase(Exception):
-    """The database does not keep its promises to the disk: no figure would mean anything."""
 
 
 def describe(site: Site) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from bench.errors import WrongResult
 from bench.truth import WINDOWS, Figures, Key, differences
 
 SHOWN = 8
@@ -19,10 +20,6 @@ _FIGURES = sql.SQL(
     FROM {}
     """
 )
-
-
-class WrongResult(Exception):
-    """The tables do not hold what was sent; the figure does not count."""
 
 
 def verify_raw_rows(conn: connection, sent: Mapping[int, int]) -> None:

@@ -11,11 +11,13 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 
 HEAD = """# Configuration
 
-Every setting is an environment variable; the environment wins over a `.env` file in the working directory. All of them are read once and checked at start, and
-every problem is listed at once. Secrets are masked in the log. This page is written by `make docs` from `analytics_service/options.py`.
+Every setting is an environment variable; the environment wins over a `.env` file in the working
+directory. All of them are read once and checked at start, and every problem is listed at once.
+Secrets are masked in the log. `make docs` writes this page from `analytics_service/options.py`.
 
-In production (`APP_ENV=production`) the processes refuse to start with a missing, default or short password (under 12 characters), without users, with
-authentication switched off, or at log level DEBUG.
+In production (`APP_ENV=production`) the processes refuse to start with a missing, default or short
+password (under 12 characters), without users, with authentication switched off, or at log level
+DEBUG.
 
 | setting | default | what it is |
 |---|---|---|

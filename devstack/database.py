@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from devstack.cache import CACHE_VARIABLE, Part, require_reachable, server_account
+from devstack.cache import Part, require_reachable, server_account
 from devstack.debian import fetch_packages, require_apt, unpack
 from devstack.errors import DevstackError
 from devstack.ports import free_port, listening
@@ -45,7 +45,6 @@ maintenance_work_mem = '128MB'
 min_wal_size = '256MB'
 max_wal_size = '4GB'
 checkpoint_timeout = '15min'
-wal_compression = on
 """
 ACCESS = "host all all 127.0.0.1/32 scram-sha-256\n"
 
@@ -59,7 +58,6 @@ def fetch_postgres(part: Part) -> None:
     """Download and unpack the packages, and make one empty cluster, copied at each start."""
     require_apt()
     part.begin()
-    require_reachable(part.path, CACHE_VARIABLE)
     # A name of its own: after a kill -9 an orphaned apt-get may still write to the last one.
     work = Path(tempfile.mkdtemp(prefix="download-", dir=part.path))
     unpack(fetch_packages(work), part.path / "prefix")
@@ -96,7 +94,7 @@ class Postgres(GuardedProcess):
             settings.write(SETTINGS)
             settings.write(f"port = {self.port}\nfsync = {'on' if fsync else 'off'}\n")
             if not fsync:
-                settings.write("synchronous_commit = off\nfull_page_writes = off\n")
+                settings.write("full_page_writes = off\n")
         _single_user(part, data, f"ALTER ROLE {SUPERUSER} PASSWORD '{self.password}'")
         super().__init__(
             name="PostgreSQL",

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.broker import fetch_kafka, kafka_part
-from devstack.cache import Part, Progress, default_directory, locked
+from devstack.cache import (
+    CACHE_VARIABLE,
+    Part,
+    Progress,
+    default_directory,
+    locked,
+    require_reachable,
+)
 from devstack.database import fetch_postgres, postgres_part
 from devstack.debian import require_apt
 from devstack.java import ahead_of_time_cache
@@ -44,6 +51,7 @@ def fetch(cache_dir: Path | None, progress: Progress) -> Parts:
     with locked(cache, progress):
         if parts.ready:  # whoever held the lock has just made them
             return parts
+        require_reachable(cache, CACHE_VARIABLE)
         began = time.monotonic()
         progress(f"preparing Kafka and PostgreSQL in {cache} (once)")
         with ThreadPoolExecutor(2) as pool:

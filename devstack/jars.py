@@ -60,7 +60,7 @@ def _download(artifact: Artifact, digest: str) -> Path:
         try:
             path = Path(artifact.resolve())
         except (OSError, RuntimeError) as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = type(error).__name__
         else:
             if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
                 return path
@@ -68,7 +68,8 @@ def _download(artifact: Artifact, digest: str) -> Path:
         if artifact.cached_path is not None:
             artifact.cached_path.unlink(missing_ok=True)
     raise NotHereError(
-        f"Kafka's {artifact} could not be downloaded ({reason}). Is Maven Central reachable?"
+        f"Kafka's {artifact} could not be downloaded from Maven Central ({reason}): "
+        "is there a network?"
     )
 
 

@@ -139,7 +139,11 @@ def running_api(env: Mapping[str, str], *options: str) -> Iterator[RunningApi]:
     with tempfile.TemporaryDirectory(prefix="stacklens-api-") as directory:
         log = Path(directory) / "api.log"
         full_env = {
-            "PATH": os.environ["PATH"],
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if name.startswith(("PATH", "COV"))
+            },
             "PYTHONPATH": str(CHECKOUT / "python-services"),
             "APP_ENV": "test",
             "API_PORT": "0",

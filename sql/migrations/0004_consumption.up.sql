@@ -60,7 +60,7 @@ CREATE TABLE public.analytics_dead_letters (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Not unique: a broker that lost its tail gives the same offsets to other messages. What makes a letter be written once is
+-- Not unique: a broker that lost its tail gives the same offsets to other messages. A letter is written once because of
 -- the compare-and-set of its partition's offset in the same transaction.
 CREATE INDEX analytics_dead_letters_origin_idx ON public.analytics_dead_letters
 (topic, topic_incarnation, kafka_partition, kafka_offset);

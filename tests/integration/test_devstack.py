@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 
 from devstack.api import DevstackError, Stack, running_stack
+from devstack.cache import Part, locked
 from devstack.process import GuardedProcess
 from tests.databases import Database, maintenance
 from tests.stack_fixtures import Topics, kafka_admin
@@ -228,6 +229,44 @@ def test_an_unwritable_cache_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "STACKLENS_DEVSTACK_CACHE" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's database runs as another user")
+def test_a_cache_that_the_servers_user_cannot_enter_is_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    done = run_devstack("fetch", STACKLENS_DEVSTACK_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 1
+    assert "cannot be entered" in done.stderr
+    assert "STACKLENS_DEVSTACK_CACHE" in done.stderr
+
+
+def test_what_an_interrupted_download_left_is_thrown_away(tmp_path: Path) -> None:
+    part = Part(tmp_path / "part")
+    part.begin()
+    (part.path / "half").touch()
+    assert not part.ready
+    part.begin()
+    assert list(part.path.iterdir()) == []
+    part.finish()
+    assert part.ready
+
+
+def test_the_cache_is_filled_by_one_at_a_time(tmp_path: Path) -> None:
+    said: list[str] = []
+    with (
+        locked(tmp_path, said.append),
+        subprocess.Popen(
+            [sys.executable, "-m", "devstack", "fetch"],
+            cwd=ROOT,
+            env=clean_environment(STACKLENS_DEVSTACK_CACHE=str(tmp_path)),
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as other,
+    ):
+        assert other.stderr is not None
+        assert "waiting for another process" in other.stderr.readline()
+        other.kill()
+    assert said == []
 
 
 def test_a_wrong_command_is_a_usage_error() -> None:

@@ -129,6 +129,12 @@ class WithinAMinute(tzinfo):
         assert moment is not None
         return timedelta(hours=moment.replace(tzinfo=None) >= local("2026-11-23T12:00:30"))
 
+    def dst(self, _moment: datetime | None) -> None:
+        return None
+
+    def tzname(self, _moment: datetime | None) -> str:
+        return "within a minute"
+
 
 def test_clocks_that_change_within_a_minute() -> None:
     stamps = [(local("2026-11-23T11:59:00") + timedelta(seconds=i)).isoformat() for i in range(120)]
@@ -152,6 +158,15 @@ def test_positions_and_order_with_bad_values_in_between() -> None:
         (5, "empty"),
         (7, "invalid_field:level"),
     ]
+
+
+def test_an_event_is_equal_to_the_references_event() -> None:
+    value = encode(a_document(user_id="u", ip_address="::1"))
+    (event,) = decode_batch([value], rules_of(), NOW_US).events
+    reference = parse_event(value, rules_of(), NOW_US)
+    assert event == reference
+    assert reference == event
+    assert (event != reference) is (reference != event) is False
 
 
 def test_positions_across_more_values_than_are_handled_at_once() -> None:

@@ -77,6 +77,8 @@ def test_an_event_with_the_required_fields_only_has_none_elsewhere() -> None:
 def test_events_differ_when_one_field_does() -> None:
     assert Event(1, "a", "info") != Event(1, "a", "info", user_id="u")
     assert Event(1, "a", "info") != (1, "a", "info")
+    assert (Event(1, "a", "info") != Event(1, "a", "info")) is False
+    assert Event(1, "a", "info").__eq__(1) is NotImplemented
 
 
 NO_OBJECTS: list[tuple[bytes | None, str]] = [

@@ -83,6 +83,9 @@ class Event(msgspec.Struct, gc=False, eq=False):
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in EVENT_FIELDS)
 
+    def __ne__(self, other: object) -> bool:  # a Struct's own goes by identity
+        return not self == other
+
 
 EVENT_FIELDS: Final[tuple[str, ...]] = Event.__struct_fields__
 

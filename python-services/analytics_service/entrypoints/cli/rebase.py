@@ -45,9 +45,10 @@ def shift(line: bytes, delta_us: int, zone: tzinfo) -> bytes | None:
     moved = _moved(stamp, at_us + delta_us)
     if moved is None:
         return None
-    found = _MEMBER.findall(line)
-    if len(found) == 1:
-        return _MEMBER.sub(lambda match: match[1] + moved, line, count=1)
+    edited, found = _MEMBER.subn(lambda match: match[1] + moved, line)
+    # The one match may yet be a member of another object, when the name of ours is written with escapes.
+    if found == 1 and _stamp(edited) == json.loads(moved):
+        return edited
     document = json.loads(line)
     document["timestamp"] = json.loads(moved)
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
