@@ -47,10 +47,10 @@ class Reader:
     """A pool of read-only connections for one process; opened by its first query."""
 
     def __init__(self, settings: Settings, monitor: DatabaseMonitor) -> None:
-        self._params = reader_parameters(settings, "stacklens-dashboard-api")
+        self.params = reader_parameters(settings, "stacklens-dashboard-api")
         self._monitor = monitor
         self._pool = Pool(
-            self._params,
+            self.params,
             minimum=0,
             maximum=settings.db_pool_max,
             checkout_timeout_s=CHECKOUT_TIMEOUT_S,
@@ -94,7 +94,7 @@ class Reader:
             detail = "The database cannot be reached."
         else:
             return None
-        _log.warning("%s %s", detail, self._params.why(error))
+        _log.warning("%s %s", detail, self.params.why(error))
         return unavailable(detail)
 
     def close(self) -> None:

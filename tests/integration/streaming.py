@@ -11,22 +11,26 @@ from tests.integration.whole_way import WholeWay
 from tests.waiting import wait_until
 
 SERVICES = 20
-HOURS = 3
+SPAN_S = 3 * 3600.0
 CHUNK = 2_000
+CHUNK_S = 90.0
 MOST_UNSETTLED = 12_000
 
 
-def plain_events(seed: int, count: int) -> Iterator[bytes]:
-    """Events of the last hours, their times rising, of 20 services; some of them dead letters.
+def plain_events(
+    seed: int, count: int, *, begin_s: float = 0.0, span_s: float = SPAN_S
+) -> Iterator[bytes]:
+    """Events of 20 services, their times rising from `begin_s` seconds after `SPAN_S` ago through `span_s`.
 
-    Written by hand: a test sends hundreds of thousands of them. The same seed gives the same figures.
+    One in a hundred is late, one in a thousand a dead letter. Written by hand: a test sends hundreds of thousands.
     """
     rng = random.Random(seed)
-    begin = int(time.time()) - HOURS * 3600 - 60
+    first = time.time() - SPAN_S - 60
     levels = ("info", "INFO", "debug", "warn", "error")
     for number in range(count):
-        at = begin + (number * HOURS * 3600 // count) + rng.random()
         draw = rng.random()
+        late = draw > 0.99
+        at = first + (rng.random() * SPAN_S if late else begin_s + span_s * number / count)
         if draw < 0.001:
             yield b"{broken"
             continue
@@ -77,7 +81,10 @@ class Feeder:
         try:
             while not self._stopping.is_set():
                 if len(self._way.sent) - self._way.settled() < MOST_UNSETTLED:
-                    self._way.send_values(plain_events(self._seed + chunk, CHUNK))
+                    begin_s = chunk * CHUNK_S % SPAN_S
+                    self._way.send_values(
+                        plain_events(self._seed + chunk, CHUNK, begin_s=begin_s, span_s=CHUNK_S)
+                    )
                     chunk += 1
                 self._stopping.wait(0.02)
         except BaseException as error:  # told in the test's own thread

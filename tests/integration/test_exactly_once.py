@@ -64,7 +64,7 @@ def test_five_kills_during_a_backlog(way: WholeWay) -> None:
         before = way.settled()
         if kill % 2:
             # In the middle of a flush, at a table drawn at random.
-            with table_locked(way, rng.choice(FLUSHED_TABLES)):
+            with table_locked(way, rng.choice(FLUSHED_TABLES[1:])):
                 worker = way.start()
                 wait_flush_stands(way)
                 worker.kill()
@@ -83,9 +83,9 @@ def test_five_kills_during_a_backlog(way: WholeWay) -> None:
 @pytest.mark.parametrize("table", FLUSHED_TABLES)
 def test_killed_at_every_step_of_a_flush(way: WholeWay, table: str) -> None:
     # A static member: its successor needs not wait until Kafka has forgotten the dead one.
-    way.send_values(plain_events(SEED, 2_000))
+    worker = way.start(KAFKA_GROUP_INSTANCE_ID="only").wait_ready()
     with table_locked(way, table):
-        worker = way.start(KAFKA_GROUP_INSTANCE_ID="only")
+        way.send_values(plain_events(SEED, 2_000))
         wait_flush_stands(way)
         worker.kill()
     assert way.settled() == 0

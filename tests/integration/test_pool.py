@@ -262,19 +262,23 @@ def test_a_closed_pool_hands_out_nothing_and_closes_what_comes_back(pool: Pool) 
         pytest.fail("there was none to hand out")
 
 
-def test_a_forked_child_opens_connections_of_its_own(pool: Pool) -> None:
-    """gunicorn forks: parent and child must never talk on one socket, idle ones included."""
-    with pool.connection() as used, pool.connection() as idle:
-        parents = {backend(used), backend(idle)}
+def test_a_forked_child_opens_connections_of_its_own(settings: Settings) -> None:
+    """gunicorn forks: parent and child must never talk on one socket, in use or idle."""
+    pool = Pool(parameters(settings), minimum=2, maximum=3)
+    pool.open()
+    with pool.connection() as one, pool.connection() as other:
+        parents = {backend(one), backend(other)}
     with pool.connection() as connection:
-        assert pool.stats() == {"used": 1, "idle": 1, "max": 2}
+        assert pool.stats() == {"used": 1, "idle": 1, "max": 3}
         readable, writable = os.pipe()
         child = os.fork()
         if child == 0:
-            with pool.connection() as one, pool.connection() as other:
-                answer = f"{backend(one)} {backend(other)} {value(one, 'SELECT 7')}"
-                os.write(writable, answer.encode())
-            os._exit(0)
+            try:
+                with pool.connection() as one, pool.connection() as other:
+                    answer = f"{backend(one)} {backend(other)} {value(one, 'SELECT 7')}"
+                    os.write(writable, answer.encode())
+            finally:
+                os._exit(0)  # whatever happened: never go on as a second test run
         os.close(writable)
         with os.fdopen(readable) as pipe:
             *childs, seven = pipe.read().split()
@@ -285,6 +289,7 @@ def test_a_forked_child_opens_connections_of_its_own(pool: Pool) -> None:
         assert value(connection, "SELECT 8") == 8
     with pool.connection() as one, pool.connection() as other:
         assert {backend(one), backend(other)} == parents
+    pool.close()
 
 
 def test_sessions_are_set_up(settings: Settings) -> None:

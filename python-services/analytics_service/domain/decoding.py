@@ -7,16 +7,23 @@ direction, sends that one value to `events.parse_event`, so that the results are
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
-from analytics_service.domain.addresses import canonical_address
+from analytics_service.domain.addresses import all_dotted_quads, canonical_address
 from analytics_service.domain.events import Event, EventRules, Rejection, parse_event
 from analytics_service.domain.fields import LEVELS
 from analytics_service.domain.moments import read_moments
-from analytics_service.domain.wire import USUAL_BYTES, doubtful, merge_other_names, read_wire_event
+from analytics_service.domain.wire import (
+    ESCAPED_NUL,
+    USUAL_BYTES,
+    doubtful,
+    is_utf8,
+    merge_other_names,
+    read_wire_event,
+)
 
 # Values handled together: enough for numpy, few enough to stay in the processor's cache.
 _CHUNK: Final = 1000
@@ -60,11 +67,8 @@ def _decode_chunk(
     now_us: int,
 ) -> None:
     """Add to ``batch`` what is in ``values``, whose first has the position ``start``."""
-    readable = values
-    if not _all_usual(values, min(USUAL_BYTES, rules.max_value_bytes)):
-        readable = [None if doubtful(value, rules.max_value_bytes) else value for value in values]
-        # In JSON only an escape makes a control character or a backslash.
-        batch.plain = batch.plain and not any(value and b"\\" in value for value in values)
+    readable, plain = _readable(values, rules)
+    batch.plain = batch.plain and plain
     places, events = _read(readable)
     odd = _understand(events, rules, now_us)
     if not odd and len(events) == len(values):
@@ -83,14 +87,22 @@ def _decode_chunk(
             batch.positions.append(start + place)
 
 
-def _all_usual(values: Sequence[bytes | None], longest: int) -> bool:
-    """Whether none of the values can be `doubtful`; costs a twentieth of asking each."""
-    if None in values:
-        return False
-    joined = b"".join(cast(Sequence[bytes], values))
-    if max(map(len, cast(Sequence[bytes], values))) > longest:
-        return False
-    return b"\\" not in joined and joined.isascii()
+def _readable(
+    values: Sequence[bytes | None], rules: EventRules
+) -> tuple[Sequence[bytes | None], bool]:
+    """The values with None for the `doubtful` ones; whether no text can hold what is not plain.
+
+    Looking at all of them together costs a twentieth of looking at each.
+    """
+    present = [value for value in values if value is not None]
+    joined = b"\n".join(present)  # the newline keeps broken characters from mending each other
+    plain = b"\\" not in joined  # in JSON only an escape makes a control character or a backslash
+    longest = max(map(len, present), default=0)
+    usual = longest <= min(USUAL_BYTES, rules.max_value_bytes)
+    if usual and (plain or ESCAPED_NUL not in joined) and is_utf8(joined):
+        return values, plain
+    doubts = (doubtful(value, rules.max_value_bytes) for value in values)
+    return [None if doubt else value for value, doubt in zip(values, doubts, strict=True)], plain
 
 
 def _read(values: Sequence[bytes | None]) -> tuple[list[int], list[Any]]:
@@ -125,8 +137,6 @@ def _understand(events: list[Any], rules: EventRules, now_us: int) -> set[int]:
                 or event.geo_country_code is not None
             ):
                 merge_other_names(event)
-            if event.source_ip is not None:
-                event.source_ip = _canonical_address(event.source_ip)
             if event.user_id.__class__ is int:
                 event.user_id = _json_text(event.user_id)
             if not event.latency_ms and event.latency_ms is not None:
@@ -135,7 +145,22 @@ def _understand(events: list[Any], rules: EventRules, now_us: int) -> set[int]:
                 event.risk_score = 0.0
         except (KeyError, ValueError):
             odd.add(i)
-    return odd
+    return odd | _make_addresses_canonical(events)
+
+
+def _make_addresses_canonical(events: list[Any]) -> set[int]:
+    """Rewrite the addresses in place; the indexes of the events whose address is none."""
+    texts = [event.source_ip for event in events if event.source_ip is not None]
+    wrong: set[int] = set()
+    if all_dotted_quads(texts):
+        return wrong
+    for i, event in enumerate(events):
+        if event.source_ip is not None:
+            try:
+                event.source_ip = _canonical_address(event.source_ip)
+            except ValueError:
+                wrong.add(i)
+    return wrong
 
 
 def _json_text(number: int) -> str:

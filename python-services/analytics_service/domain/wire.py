@@ -52,7 +52,8 @@ read_wire_event: Final = msgspec.json.Decoder(WireEvent, float_hook=JsonNumber).
 
 
 USUAL_BYTES: Final = 2 * MAX_DEPTH
-"""A value of ASCII alone, without a backslash and no longer than this is not `doubtful`."""
+"""A value in UTF-8 that is no longer than this and has no `ESCAPED_NUL` is not `doubtful`."""
+ESCAPED_NUL: Final = b"\\u0000"
 
 
 def doubtful(value: bytes | None, max_bytes: int) -> bool:
@@ -61,15 +62,17 @@ def doubtful(value: bytes | None, max_bytes: int) -> bool:
     It does not check the encoding of what it skips, its limit of nesting depends on the caller's
     stack, and a NUL is a character to it.
     """
-    if not value or len(value) > max_bytes or b"\\u0000" in value:
+    if not value or len(value) > max_bytes or ESCAPED_NUL in value:
         return True
-    if value.count(b"[") + value.count(b"{") > MAX_DEPTH:
-        return True
+    return value.count(b"[") + value.count(b"{") > MAX_DEPTH or not is_utf8(value)
+
+
+def is_utf8(value: bytes) -> bool:
+    """Whether all of it is UTF-8."""
     try:
-        value.decode("utf-8")
+        return value.isascii() or bool(value.decode("utf-8"))
     except UnicodeDecodeError:
-        return True
-    return False
+        return False
 
 
 def merge_other_names(event: Any) -> None:
