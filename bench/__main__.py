@@ -71,6 +71,7 @@ def parse(arguments: list[str] | None) -> tuple[Plan, Path]:
         else getattr(base, each.name)
         for each in fields(Plan)
     }
+    given["faust_events"] = min(given["faust_events"], given["events"])
     return Plan(**given), options.output
 
 

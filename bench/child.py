@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -61,14 +61,23 @@ class Child:
     ) -> None:
         self.stop()
 
-    def wait_for(self, marker: str, deadline_s: float) -> tuple[float, str]:
-        """When (epoch) the first line with one of the markers was read, and that line; ChildError when none comes."""
+    def wait_for(
+        self,
+        marker: str,
+        deadline_s: float,
+        meanwhile: Callable[[str], None] = lambda _line: None,
+    ) -> tuple[float, str]:
+        """When (epoch) the first line with `marker`, one of the markers, was read, and that line.
+
+        `meanwhile` is called with the last line again and again. Raises ChildError when no such line comes.
+        """
         end = time.monotonic() + deadline_s
         with self._changed:
             while marker not in self._seen:
                 left = end - time.monotonic()
                 if left <= 0 or not self._reader.is_alive():
                     raise self.trouble(f"did not say {marker!r} within {deadline_s:g} s")
+                meanwhile(self._lines[-1] if self._lines else "")
                 self._changed.wait(min(left, 0.5))
             return self._seen[marker]
 

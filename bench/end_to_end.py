@@ -103,6 +103,7 @@ class EndToEnd:
             self._topics["faust"],
             self.plan.faust_events,
             self.site.topic(f"faust{number}"),
+            self.progress,
         )
         self.progress.say(f"{result.faust_rate:,.0f} events/s")
 

@@ -7,13 +7,14 @@ import sys
 
 from analytics_service.adapters.kafka.topics import open_admin
 from bench.child import Child
+from bench.progress import Progress
 from bench.site import PARTITIONS, Site
 
 RESULT = "faust_events"
 LONGEST_S = 1200.0
 
 
-def run_faust(site: Site, topic: str, count: int, group: str) -> float:
+def run_faust(site: Site, topic: str, count: int, group: str, progress: Progress) -> float:
     """Events a second from the first event processed to the last."""
     # Made beforehand as in production: the app trips over topics that it has only just created.
     changelogs = [f"{group}-{table}-changelog" for table in ("1min", "5min", "1hour")]
@@ -32,7 +33,7 @@ def run_faust(site: Site, topic: str, count: int, group: str) -> float:
     command = [sys.executable, "-m", "bench.peers.faust_tables", *words]
     environment = site.environment(site.stack.db_name, topic, group)
     with Child("the Faust app", command, environment, site.directory, markers=[RESULT]) as child:
-        _, line = child.wait_for(RESULT, LONGEST_S)
+        _, line = child.wait_for(RESULT, LONGEST_S, lambda said: progress.tick(said or "starting"))
         result = json.loads(line[line.index("{") :])
         if result["totals"] != [count] * 3:
             raise child.trouble(f"counted {result['totals']} of {count} events")

@@ -17,6 +17,7 @@ from typing import Any
 import faust
 
 HOUR_S = 3600
+SHOWN_EVERY = 1_000
 
 
 class LogEvent(faust.Record, serializer="json", isodates=True):
@@ -71,6 +72,8 @@ def make_app(group: str, broker: str, topic: str, partitions: int, count: int, d
                 sums.latency_sum_ms += event.latency_ms or 0.0
                 table[event.service] = sums
             seen += 1
+            if seen % SHOWN_EVERY == 0:
+                print(f"{seen:,} of {count:,} events processed", flush=True)
             if seen == count:
                 print_result(seen, time.perf_counter() - began, tables)
 

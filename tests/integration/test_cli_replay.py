@@ -167,7 +167,7 @@ def test_a_broker_that_goes_away_is_a_failure_with_the_number_acknowledged(
     monkeypatch.chdir(tmp_path)
     for name, value in {**private_stack.env, **topics.env}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("analytics_service.adapters.kafka.producer.DELIVERY_TIMEOUT_MS", 2_000)
+    monkeypatch.setattr("analytics_service.adapters.kafka.producer.DELIVERY_TIMEOUT_S", 2.0)
     read_end, write_end = os.pipe()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(os.fdopen(read_end, "rb")))
 

@@ -15,7 +15,7 @@ import requests
 
 from analytics_service.entrypoints.cli.main import run
 from devstack.ports import free_port
-from tests.stack_fixtures import Database
+from tests.databases import Database
 from tests.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -92,7 +92,8 @@ def test_a_whole_deployment_passes_and_each_missing_part_is_named(
         monkeypatch.setenv("STACKLENS_PASSWORD", "wrong")
         monkeypatch.setenv("KAFKA_DLQ_TOPIC", "not-made-yet")
         monkeypatch.setenv("KAFKA_TOPIC_PARTITIONS", "64")
-        database.execute("DROP TABLE analytics_metrics_5min, retention_tiers")
+        for table in ("analytics_metrics_5min", "retention_tiers"):
+            database.execute(f"DROP TABLE {table}")
         assert run(command) == 1
         told = outcomes(found)
         assert told["api /stats"] == ("FAIL", "401: the password is wrong")

@@ -14,7 +14,6 @@ import pytest
 
 from tests.integration.streaming import Feeder, plain_events
 from tests.integration.whole_way import WholeWay
-from tests.integration.worker_process import STOP_S, WorkerProcess
 from tests.waiting import wait_until
 
 SEED = 20_260_131
@@ -80,16 +79,18 @@ def test_five_kills_during_a_backlog(way: WholeWay) -> None:
     assert last.terminate() == 0
 
 
-@pytest.mark.parametrize("table", FLUSHED_TABLES)
-def test_killed_at_every_step_of_a_flush(way: WholeWay, table: str) -> None:
-    # A static member: its successor needs not wait until Kafka has forgotten the dead one.
+def test_killed_at_every_step_of_a_flush(way: WholeWay) -> None:
+    # Static members: a successor needs not wait until Kafka has forgotten the dead one.
     worker = way.start(KAFKA_GROUP_INSTANCE_ID="only").wait_ready()
-    with table_locked(way, table):
-        way.send_values(plain_events(SEED, 2_000))
-        wait_flush_stands(way)
-        worker.kill()
-    assert way.settled() == 0
-    way.start(KAFKA_GROUP_INSTANCE_ID="only")
+    for number, table in enumerate(FLUSHED_TABLES):
+        before = len(way.sent)
+        with table_locked(way, table):
+            way.send_values([b"a dead letter", *plain_events(SEED + number, 1_000)])
+            wait_flush_stands(way)
+            worker.kill()
+        assert way.settled() == before, f"killed too late at {table}"
+        worker = way.start(KAFKA_GROUP_INSTANCE_ID="only").wait_ready()
+        way.wait_settled()
     finish(way, raw_rows=True)
 
 
@@ -167,7 +168,7 @@ def test_a_stop_in_mid_stream_commits_and_goes_on_later(way: WholeWay) -> None:
         for _ in range(2):
             worker = way.start()
             feeder.wait_progress(5_000)
-            assert worker.terminate() == 0  # within STOP_S, while messages keep coming
+            assert worker.terminate() == 0  # in time, while messages keep coming
         last = way.start()
         feeder.wait_progress(2_000)
     finish(way)
@@ -204,6 +205,4 @@ def test_a_database_commit_of_unknown_outcome(way: WholeWay) -> None:
             "a flush at work",
         )
     finish(way, raw_rows=True)
-    assert isinstance(worker, WorkerProcess)
     assert worker.terminate() == 0
-    assert STOP_S == 20.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from analytics_service.adapters.timescale.migration_session import ADVISORY_LOCK
+from analytics_service.adapters.timescale import migration_session
 from analytics_service.adapters.timescale.migrations import (
     DriftError,
     MigrationError,
@@ -247,7 +247,7 @@ def test_only_changed_functions_and_views_are_applied_again(
 def test_the_others_wait_while_one_applies(empty_database: Database) -> None:
     """Two processes queue for the lock; then one applies everything and the other nothing."""
     with contextlib.closing(empty_database.connect()) as holder, holder.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+        cursor.execute("SELECT pg_advisory_lock(%s)", (migration_session.ADVISORY_LOCK,))
         processes = [start_up(empty_database) for _ in range(2)]
         wait_until(
             lambda: (
@@ -261,13 +261,31 @@ def test_the_others_wait_while_one_applies(empty_database: Database) -> None:
             "both processes wait for the lock",
         )
         assert empty_database.rows("SELECT to_regclass('schema_migrations')") == [(None,)]
-        cursor.execute("SELECT pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
+        cursor.execute("SELECT pg_advisory_unlock(%s)", (migration_session.ADVISORY_LOCK,))
     outputs = sorted(map(finished, processes), key=len)
     everything = "".join(
         f"applied {label}\n" for label in [*MIGRATIONS, "functions/latency_histogram"]
     )
     last = f"The database is at version {len(MIGRATIONS)}.\n"
     assert outputs == [last, everything + last]
+
+
+def test_waiting_has_an_end(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each round is told; then the holder is taken for stuck, and nothing was changed."""
+    monkeypatch.setattr(migration_session, "LOCK_ROUND_S", 1)
+    monkeypatch.setattr(migration_session, "LOCK_WAIT_S", 2)
+    with contextlib.closing(empty_database.connect()) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", (migration_session.ADVISORY_LOCK,))
+        with pytest.raises(MigrationError, match="has held the migration lock"):
+            Migrator(settings_for(empty_database)).up()
+    name = empty_database.name
+    assert caplog.messages == [
+        f"Waiting for another process to migrate database {name} ({waited} s so far)"
+        for waited in (0, 1)
+    ]
+    assert empty_database.rows("SELECT to_regclass('schema_migrations')") == [(None,)]
 
 
 def test_databases_of_one_cluster_migrate_at_the_same_moment(

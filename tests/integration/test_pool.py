@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 
 from analytics_service.adapters.timescale.connecting import ConnectionParameters, parameters
 from analytics_service.adapters.timescale.errors import (
@@ -250,6 +251,43 @@ def test_many_threads_never_exceed_the_limit(settings: Settings, empty_database:
     pool.close()
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crowd'"
     wait_until(lambda: empty_database.rows(query) == [(0,)], 10, "all connections are closed")
+
+
+def test_a_failed_connect_gives_its_place_back(
+    settings: Settings, empty_database: Database
+) -> None:
+    """While the database is out of reach every caller gets the driver's error, not a timeout."""
+    maintenance = Database(empty_database.stack, "postgres")
+    allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    name = sql.Identifier(empty_database.name)
+    pool = Pool(parameters(settings), minimum=0, maximum=1)
+    maintenance.execute(allow.format(name, sql.SQL("false")))
+    for _ in range(3):
+        with pytest.raises(psycopg2.OperationalError) as caught, pool.connection(timeout_s=0):
+            pytest.fail("there was none to hand out")
+        assert not isinstance(caught.value, PoolTimeoutError)
+    assert pool.stats() == {"used": 0, "idle": 0, "max": 1}
+    maintenance.execute(allow.format(name, sql.SQL("true")))
+    with pool.connection(timeout_s=0) as connection:
+        assert value(connection, "SELECT 1") == 1
+    pool.close()
+
+
+def test_a_connection_that_died_unnoticed_is_dropped_when_given_back(
+    pool: Pool, empty_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rolling back finds it out; the caller's own exception is the one that is seen."""
+
+    def fail_for_another_reason() -> None:
+        with pool.connection() as connection:
+            value(connection, "SELECT 1")
+            terminate(empty_database, backend(connection))
+            raise KeyError("our own mistake")
+
+    with pytest.raises(KeyError):
+        fail_for_another_reason()
+    assert caplog.messages == [DEAD]
+    assert pool.stats() == {"used": 0, "idle": 0, "max": 2}
 
 
 def test_a_closed_pool_hands_out_nothing_and_closes_what_comes_back(pool: Pool) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg2
+from psycopg2.errors import UndefinedTable
 from psycopg2.extensions import connection as Connection
 
 from tests.databases import Database
@@ -62,8 +63,10 @@ class WholeWay:
             with self._watch.cursor() as cursor:
                 cursor.execute("SELECT coalesce(sum(next_offset), 0)::bigint FROM kafka_offsets")
                 return int(cursor.fetchall()[0][0])
-        except psycopg2.OperationalError:  # the database is away for the moment
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):  # the database is away
             self._watch = None
+            return -1
+        except UndefinedTable:  # not migrated yet
             return -1
 
     def wait_settled(self, count: int | None = None, deadline_s: float = STORED_S) -> None:

@@ -42,6 +42,7 @@ class WorkerProcess:
 
     def __init__(self, env: Mapping[str, str], log: Path) -> None:
         self.log = log
+        self._port: int | None = None
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [STACKLENS, "analytics"],
@@ -70,8 +71,10 @@ class WorkerProcess:
     @property
     def port(self) -> int:
         """Where health and metrics are; waits until the log says so."""
-        found = wait_until(lambda: _PORT.search(self._live_output()), START_S, "a port in the log")
-        return int(found[1])
+        if self._port is None:
+            found = wait_until(lambda: _PORT.search(self._live_output()), START_S, "a port")
+            self._port = int(found[1])
+        return self._port
 
     def get(self, path: str) -> Answer:
         """One GET request to its health server."""

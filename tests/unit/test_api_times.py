@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -63,3 +65,17 @@ def test_any_text_is_a_moment_in_utc_or_refused(text: str) -> None:
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_epoch_microseconds_there_and_back(moment: datetime) -> None:
     assert from_epoch_us(epoch_us(moment)) == moment
+
+
+@pytest.fixture
+def _host_in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_host_in_new_york")
+def test_a_time_without_a_zone_is_utc_wherever_the_host_is() -> None:
+    assert parse_moment("2026-01-31T12:00:00", NOW).isoformat() == "2026-01-31T12:00:00+00:00"

@@ -22,9 +22,12 @@ def python(tmp_path: Path, code: str) -> Child:
 
 def test_a_marker_is_seen_with_its_time_and_line(tmp_path: Path) -> None:
     before = time.time()
-    with python(tmp_path, "print('now ready: 1'); print('ready: 2'); input()") as child:
-        at, line = child.wait_for("ready", 20)
+    said: list[str] = []
+    code = "print('starting'); import time; time.sleep(1); print('now ready: 1'); print('ready: 2')"
+    with python(tmp_path, code) as child:
+        at, line = child.wait_for("ready", 20, said.append)
     assert line == "now ready: 1"
+    assert "starting" in said
     assert before <= at <= time.time()
 
 
@@ -73,6 +76,7 @@ def test_arguments_make_the_plan() -> None:
     plan, output = parse(["--quick", "--rounds", "2", "--events", "5_000", "--output", "x.json"])
     assert (plan.rounds, plan.events, plan.rate) == (2, 5000, QUICK.rate)
     assert output == Path("x.json")
+    assert plan.faust_events == 5000  # never more than there are
 
 
 @pytest.mark.parametrize("wrong", [["--rounds", "0"], ["--events", "many"], ["--what"]])

@@ -122,6 +122,15 @@ def test_local_times_around_the_change_of_the_clocks(zone: tzinfo) -> None:
     assert len(batch.events) == 60
 
 
+def test_texts_of_one_length_that_differ_in_what_is_no_digit() -> None:
+    texts = ["2026-11-23T12:00:00+01:00", "2026-11-23T12:00:00+02:00", "2026-11-23 12:00:00-01:00"]
+    texts += ["2026-11-23T12:00:00,00000", "2026-11-23t12:00:00.0000z", "2026-11-23T12:00:00+0x:00"]
+    for first in texts:
+        stamps = [first, *texts] * 10
+        values = [encode(a_document(timestamp=stamp)) for stamp in stamps]
+        assert_same(values, EventRules(UTC, 10**18, 10**18), NOW_US)
+
+
 class WithinAMinute(tzinfo):
     """A zone whose clocks go an hour forward at 12:00:30, as zones did once."""
 

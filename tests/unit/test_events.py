@@ -203,6 +203,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"source_ip": "010.0.0.1"}, "invalid_field:source_ip"),
     ({"source_ip": "10.0.0.1/32"}, "invalid_field:source_ip"),
     ({"source_ip": "10.0.0.1 "}, "invalid_field:source_ip"),
+    ({"source_ip": "10.0.0.1\n"}, "invalid_field:source_ip"),
+    ({"source_ip": "10.0.0.1\n10.0.0.2"}, "invalid_field:source_ip"),
     ({"source_ip": ""}, "invalid_field:source_ip"),
     ({"source_ip": 167772161}, "invalid_field:source_ip"),
     ({"source_ip": "::g"}, "invalid_field:source_ip"),

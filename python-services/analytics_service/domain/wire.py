@@ -23,6 +23,8 @@ class _Enriched(msgspec.Struct, gc=False):
     ip_address: _Text = None
 
 
+NOT_ENRICHED: Final = _Enriched()
+
 # An Event with more fields, so that reading JSON makes the event itself and nothing is copied. The
 # first field holds the timestamp as written until it is understood.
 WireEvent: Final[Any] = msgspec.defstruct(
@@ -73,22 +75,3 @@ def is_utf8(value: bytes) -> bool:
         return value.isascii() or bool(value.decode("utf-8"))
     except UnicodeDecodeError:
         return False
-
-
-def merge_other_names(event: Any) -> None:
-    """Fill the fields that came under their other names."""
-    enriched = event.enriched or _NOT_ENRICHED
-    if event.risk_score is None:
-        event.risk_score = event.business_risk_score
-    if event.user_id is None:
-        event.user_id = enriched.user_id
-    if event.request_id is None:
-        event.request_id = enriched.request_id
-    if event.source_ip is None:
-        event.source_ip = enriched.ip_address if event.ip_address is None else event.ip_address
-    if event.geo_country is None:
-        first, second = event.geo_country_name, event.geo_country_code
-        event.geo_country = second if first is None else first
-
-
-_NOT_ENRICHED: Final = _Enriched()

@@ -1,13 +1,15 @@
 """Publishing many values fast: whole record batches, spread evenly over a topic's partitions.
 
 Handing aiokafka finished batches instead of single messages is about ten times as fast. The
-producer is idempotent (acks=all, no duplicates from its own retries). Its event loop runs in a
-thread of its own, so that a caller that waits for input or for the next tick delays nothing.
+producer is idempotent (acks=all, no duplicates from its own retries); such a one tries for ever, so
+the deadline for an acknowledgement is kept here. Its event loop runs in a thread of its own, so that
+a caller that waits for input or for the next tick delays nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Coroutine, Sequence
@@ -27,7 +29,7 @@ from analytics_service.config import Settings
 
 BATCH_BYTES = 256 * 1024
 BATCHES_IN_FLIGHT = 24
-DELIVERY_TIMEOUT_MS = 30_000
+DELIVERY_TIMEOUT_S = 30.0
 
 T = TypeVar("T")
 
@@ -51,8 +53,8 @@ class TopicProducer:
         self._partitions = 0
         self._max_bytes = 0
         self._next_partition = 0
-        self._in_flight: set[asyncio.Future[Any]] = set()
-        self._failure: BaseException | None = None
+        self._in_flight: dict[asyncio.Future[Any], float] = {}  # with its deadline, oldest first
+        self._failure: str | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="producer", daemon=True)
         self._producer: AIOKafkaProducer | None = None
@@ -83,8 +85,7 @@ class TopicProducer:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if self._producer is not None:
-                self._call(self._producer.stop())
+            self._call(self._close())
         finally:
             self._end_loop()
 
@@ -111,7 +112,7 @@ class TopicProducer:
             acks="all",
             enable_idempotence=True,
             max_batch_size=min(BATCH_BYTES, self._max_bytes),
-            request_timeout_ms=DELIVERY_TIMEOUT_MS,
+            request_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
         )
         try:
             await producer.start()
@@ -144,35 +145,57 @@ class TopicProducer:
         if batch.size() > self._max_bytes:  # a lone message: a batch of more stops at BATCH_BYTES
             self.too_large += batch.record_count()
             return
-        while len(self._in_flight) >= BATCHES_IN_FLIGHT:
-            await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
-        self._raise_failure()
+        await self._wait_until_in_flight(BATCHES_IN_FLIGHT - 1)
         count = batch.record_count()
         try:
             future = await self._producer.send_batch(batch, self._topic, partition=partition)
         except KafkaError as error:
             raise DeliveryError(self._text(error)) from error
-        self._in_flight.add(future)
+        self._in_flight[future] = self._loop.time() + DELIVERY_TIMEOUT_S
         future.add_done_callback(lambda done: self._settle(done, count))
 
     def _settle(self, done: asyncio.Future[Any], count: int) -> None:
-        self._in_flight.discard(done)
-        error = done.exception()
-        if error is None:
+        self._in_flight.pop(done, None)
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            self._failure = self._failure or self._text(error)
+        elif not done.cancelled():
             self.acknowledged += count
-        elif self._failure is None:
-            self._failure = error
 
     async def _flush(self) -> None:
-        while self._in_flight:
-            await asyncio.wait(set(self._in_flight))
-        self._raise_failure()
+        await self._wait_until_in_flight(0)
 
-    def _raise_failure(self) -> None:
+    async def _wait_until_in_flight(self, most: int) -> None:
+        """Wait until at most so many batches are in flight. Raises DeliveryError on a failed one."""
+        while len(self._in_flight) > most and self._failure is None:
+            left_s = next(iter(self._in_flight.values())) - self._loop.time()
+            if left_s <= 0:
+                self._failure = self._text(f"no acknowledgement within {DELIVERY_TIMEOUT_S:g} s")
+                break
+            await asyncio.wait(
+                set(self._in_flight), timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+            )
         if self._failure is not None:
-            raise DeliveryError(self._text(self._failure)) from self._failure
+            raise DeliveryError(self._failure)
 
-    def _text(self, error: BaseException) -> str:
-        return (
-            f"the broker did not take messages for {self._topic}: {error or type(error).__name__}"
-        )
+    async def _close(self) -> None:
+        """Deliver what is in flight; after a failure give up what would be tried for ever."""
+        if self._producer is None:
+            return
+        if self._failure is None:
+            with contextlib.suppress(DeliveryError):
+                await self._flush()  # the caller that wants to know has flushed before
+        if self._failure is None:
+            await self._producer.stop()
+            return
+        stopping = asyncio.ensure_future(self._producer.stop())
+        await asyncio.sleep(0)
+        others = asyncio.all_tasks(self._loop) - {asyncio.current_task(self._loop)}
+        for task in others | {stopping}:
+            task.cancel()
+        await asyncio.gather(*others, stopping, return_exceptions=True)
+        await self._producer.client.close()
+
+    def _text(self, error: object) -> str:
+        told = str(error) or type(error).__name__
+        return f"the broker did not take messages for {self._topic}: {told}"

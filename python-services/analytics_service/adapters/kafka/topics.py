@@ -6,8 +6,9 @@ namesake created anew. No call here makes the broker create a topic on its own.
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from analytics_service.config import Settings
 DAY_MS = 86_400_000
 DEAD_LETTER_MAX_BYTES = 2 * 1024 * 1024  # the largest input message with its headers still fits
 CONNECT_TIMEOUT_MS = 10_000
+VISIBLE_TIMEOUT_S = 30.0
 _NO_ID = uuid.UUID(int=0)
 
 
@@ -95,6 +97,8 @@ def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
 
 def describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, TopicState]:
     """Those of the named topics that exist, by name."""
+    if not names:
+        return {}  # the broker takes an empty list for a wish to see all of them
     return {
         str(topic["name"]): _state(topic)
         for topic in admin.describe_topics(names)
@@ -105,16 +109,18 @@ def describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, TopicState]
 def create_topics(settings: Settings) -> list[TopicOutcome]:
     """Create the topics that are missing; those that exist are compared and never changed.
 
-    Safe to run by several processes at once. Raises TopicError when the broker refuses one.
+    Safe to run by several processes at once. The controller is asked, not the metadata: right after
+    a topic was deleted these still show it. Raises TopicError when the broker refuses one.
     """
     with open_admin(settings) as admin:
         specs = wanted_topics(settings)
-        present = describe(admin, [spec.name for spec in specs])
-        missing = [spec for spec in specs if spec.name not in present]
-        created = _create(admin, missing) if missing else set()
-        if missing:
-            admin.wait_for_topics([spec.name for spec in missing])
-            present = describe(admin, [spec.name for spec in specs])
+        created, refused = _create(admin, specs)
+        expected = {s.name: created.get(s.name) for s in specs if s.name not in refused}
+        present = _wait_until_visible(admin, expected) | describe(admin, list(refused))
+        # Without the right to create topics, that they are there is enough.
+        problems = [why for name, why in refused.items() if name not in present]
+        if problems:
+            raise TopicError("; ".join(problems))
         return [_outcome(spec, present[spec.name], spec.name in created) for spec in specs]
 
 
@@ -152,7 +158,10 @@ def differences(spec: TopicSpec, state: TopicState) -> list[str]:
     return found
 
 
-def _create(admin: KafkaAdminClient, specs: list[TopicSpec]) -> set[str]:
+def _create(
+    admin: KafkaAdminClient, specs: Sequence[TopicSpec]
+) -> tuple[dict[str, str | None], dict[str, str]]:
+    """Ids of the topics created now, and why others were refused; the rest existed."""
     request = {
         spec.name: {
             "num_partitions": spec.partitions,
@@ -161,26 +170,47 @@ def _create(admin: KafkaAdminClient, specs: list[TopicSpec]) -> set[str]:
         }
         for spec in specs
     }
-    created: set[str] = set()
-    refused: list[str] = []
+    created: dict[str, str | None] = {}
+    refused: dict[str, str] = {}
     for answer in admin.create_topics(request, raise_errors=False)["topics"]:
-        code = answer["error_code"]
+        name, code = str(answer["name"]), answer["error_code"]
         if code == 0:
-            created.add(answer["name"])
-        elif code != TopicAlreadyExistsError.errno:  # that one: another process was faster
+            created[name] = _id_text(answer.get("topic_id"))
+        elif code != TopicAlreadyExistsError.errno:
             why = answer.get("error_message") or for_code(code).__name__
-            refused.append(f"topic {answer['name']} could not be created: {why}")
-    if refused:
-        raise TopicError("; ".join(refused))
-    return created
+            refused[name] = f"topic {name} could not be created: {why}"
+    return created, refused
+
+
+def _wait_until_visible(
+    admin: KafkaAdminClient, expected: Mapping[str, str | None]
+) -> dict[str, TopicState]:
+    """The topics, once the metadata show them with the ids expected (None: any) and leaders."""
+    deadline = time.monotonic() + VISIBLE_TIMEOUT_S
+    while True:
+        present = describe(admin, list(expected))
+        unseen = [
+            name
+            for name, identity in expected.items()
+            if name not in present or identity not in (None, present[name].topic_id)
+        ]
+        if not unseen:
+            admin.wait_for_topics(list(expected))
+            return present
+        if time.monotonic() > deadline:
+            raise TopicError(f"created, but not seen since: {', '.join(unseen)}")
+        time.sleep(0.05)
 
 
 def _state(topic: dict[str, Any]) -> TopicState:
     partitions = topic["partitions"]
-    identity = topic.get("topic_id") or _NO_ID
     replicas = min((len(part["replica_nodes"]) for part in partitions), default=0)
-    shown = None if identity == _NO_ID else str(identity)
-    return TopicState(str(topic["name"]), len(partitions), replicas, shown)
+    identity = _id_text(topic.get("topic_id"))
+    return TopicState(str(topic["name"]), len(partitions), replicas, identity)
+
+
+def _id_text(identity: uuid.UUID | None) -> str | None:
+    return None if identity in (None, _NO_ID) else str(identity)
 
 
 def _outcome(spec: TopicSpec, state: TopicState, created: bool) -> TopicOutcome:
