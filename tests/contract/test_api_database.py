@@ -161,20 +161,20 @@ def test_health_is_red_while_nobody_may_connect_and_recovers(
     assert client.get("/metrics", auth=USER).status_code == 200
 
 
-def test_a_forked_child_probes_for_itself(shared: Context) -> None:
-    assert shared.monitor.health().healthy
+def test_a_forked_child_probes_and_connects_for_itself(shared: Context) -> None:
+    now_s = [1000.0]
+    monitor = DatabaseMonitor(shared.reader.params, clock=lambda: now_s[0])
+    assert monitor.health().healthy
+    assert shared.reader.rows("SELECT 1") == [(1,)]
     child = os.fork()
     if child == 0:
-        # Threads do not survive a fork: without a new one this would tell of the past.
-        try:
-            os._exit(
-                0
-                if shared.monitor.health().healthy and shared.reader.rows("SELECT 1") == [(1,)]
-                else 1
-            )
-        finally:
-            os._exit(2)
+        # Threads do not survive a fork: without one of its own it would tell of long ago.
+        now_s[0] += 1000
+        works = monitor.health().healthy and shared.reader.rows("SELECT 1") == [(1,)]
+        os._exit(0 if works else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert shared.reader.rows("SELECT 1") == [(1,)]
+    monitor.stop()
 
 
 def test_files_of_the_schema_that_cannot_be_read(shared: Context) -> None:

@@ -124,7 +124,9 @@ def test_bad_values_are_dead_letters_with_their_reason(way: WholeWay) -> None:
         "SELECT reason, raw_value FROM analytics_dead_letters ORDER BY kafka_partition, kafka_offset"
     )
     assert sorted(rows_as_bytes(rows), key=repr) == sorted(cases, key=repr)
-    assert way.database.rows("SELECT count(*) FROM analytics_events WHERE service = 'bad'") == [(0,)]
+    assert way.database.rows("SELECT count(*) FROM analytics_events WHERE service = 'bad'") == [
+        (0,)
+    ]
     assert worker.terminate() == 0
 
 
@@ -204,7 +206,9 @@ def test_numbers_at_their_limits(way: WholeWay) -> None:
     way.wait_settled()
     assert way.database.rows("SELECT reason, detail FROM analytics_dead_letters") == []
     rows = dict(
-        way.database.rows("SELECT service, latency_ms FROM analytics_events WHERE service LIKE 'lat%%'")
+        way.database.rows(
+            "SELECT service, latency_ms FROM analytics_events WHERE service LIKE 'lat%%'"
+        )
     )
     assert rows == {f"latency {n}": float(text) for n, text in enumerate(latencies)}
     rows = dict(

@@ -161,7 +161,9 @@ def test_dead_letters_of_another_topic_are_left_alone(way: WholeWay, stack: Stac
     way.start()
     query = "SELECT topic, topic_copy FROM analytics_dead_letters ORDER BY id"
     wait_until(
-        lambda: way.database.rows(query)[1:] == [(way.topics.input, "sent")], COPIED_S, "mine is sent"
+        lambda: way.database.rows(query)[1:] == [(way.topics.input, "sent")],
+        COPIED_S,
+        "mine is sent",
     )
     assert way.database.rows(query)[0] == ("another-topic", "pending")
     assert {record.value for record in read_topic(stack, way.topics.dlq)} == {b"mine"}

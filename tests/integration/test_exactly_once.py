@@ -196,11 +196,13 @@ def test_a_database_commit_of_unknown_outcome(way: WholeWay) -> None:
         way.send_values(plain_events(SEED, 500))
         # Terminated while it is flushing or right after: before or after its commit, who knows.
         wait_until(
-            lambda: way.database.rows(
-                """SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+            lambda: (
+                way.database.rows(
+                    """SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
                    AND application_name = 'stacklens-analytics flush' AND state <> 'idle'"""
-            )
-            or way.settled() >= len(way.sent),
+                )
+                or way.settled() >= len(way.sent)
+            ),
             60.0,
             "a flush at work",
         )

@@ -258,7 +258,9 @@ def test_every_form_of_a_time(shared_way: WholeWay, service: str, write: Any, ke
 
 def test_visible_before_long(shared_way: WholeWay, service: str) -> None:
     # A lone event of this very moment, as the checklist sends it: no key, and nothing else follows.
-    value = json.dumps(event(service, datetime.now(UTC).replace(tzinfo=None), latency_ms=1)).encode()
+    value = json.dumps(
+        event(service, datetime.now(UTC).replace(tzinfo=None), latency_ms=1)
+    ).encode()
     producer = KafkaProducer(bootstrap_servers=shared_way.topics.bootstrap_servers)
     with contextlib.closing(producer):
         place = producer.send(shared_way.topics.input, value).get(timeout=30)

@@ -67,9 +67,7 @@ def test_a_port_in_use_is_said_plainly(way: WholeWay) -> None:
 
 
 def test_every_problem_of_the_configuration_is_told_at_once(way: WholeWay) -> None:
-    worker = way.start(
-        DB_PORT="ninety", HIGH_RISK_THRESHOLD="1.5", EVENT_DEFAULT_TZ="Mars/Olympus"
-    )
+    worker = way.start(DB_PORT="ninety", HIGH_RISK_THRESHOLD="1.5", EVENT_DEFAULT_TZ="Mars/Olympus")
     assert worker.wait_exit(60.0) == 2
     for name in ("DB_PORT", "HIGH_RISK_THRESHOLD", "EVENT_DEFAULT_TZ"):
         assert f"- {name}: " in worker.output

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import socket
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -24,6 +26,30 @@ def test_the_settings_of_the_server(host: str, bind: str) -> None:
     app = server.wsgi()
     assert isinstance(app, Flask)
     assert app.extensions["stacklens"].state.workers == 3
+
+
+def test_forked_workers_count_each_in_a_place_of_its_own() -> None:
+    settings = load_settings({"APP_ENV": "test"}, env_file=None)
+    server = DashboardServer(settings, workers=2, threads=1)
+    counter = server.wsgi().extensions["stacklens"].state.requests
+    workers = [SimpleNamespace(), SimpleNamespace()]
+    for worker in workers:
+        server.cfg.pre_fork(None, worker)
+
+    def work(worker: SimpleNamespace) -> None:
+        server.cfg.post_fork(None, worker)
+        for _ in range(50_000):
+            counter.increment()
+
+    fork = multiprocessing.get_context("fork")
+    running = [fork.Process(target=work, args=(worker,)) for worker in workers]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join()
+    for worker in workers:
+        server.cfg.child_exit(None, worker)
+    assert counter.total() == 100_000
 
 
 def test_at_most_four_workers_by_default() -> None:

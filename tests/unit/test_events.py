@@ -212,6 +212,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"source_ip": "localhost"}, "invalid_field:source_ip"),
     ({"source_ip": True}, "invalid_field:source_ip"),
     ({"ip_address": "x"}, "invalid_field:source_ip"),
+    ({"ip_address": "", "enriched": {"ip_address": "10.0.0.1"}}, "invalid_field:source_ip"),
     # inside of enriched: the same reasons
     ({"enriched": {"user_id": True}}, "invalid_field:user_id"),
     ({"enriched": {"request_id": {}}}, "invalid_field:request_id"),

@@ -75,6 +75,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Commit to Kafka for lag tools; a failure is logged, for the database holds the truth."""
         consumer = self._ensure_consumer()
         mine = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        if not mine:
+            return True
         try:
             await consumer.commit(
                 {driver.ensure_aiokafka_TP(tp): offset for tp, offset in mine.items()}

@@ -1,0 +1,143 @@
+"""`make demo`'s program, from outside: it checks itself, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import wait_until
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+OWN_SERVERS = ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BROKERS", "DB_HOST")
+SETTLED = re.compile(r"^sent (\d+), stored (\d+), dead-lettered (\d+)$", re.MULTILINE)
+
+
+@contextmanager
+def demo(**variables: str) -> Iterator[subprocess.Popen[str]]:
+    """The demo with the embedded stack, whatever servers this test run uses; killed at the end."""
+    env = {name: value for name, value in os.environ.items() if name not in OWN_SERVERS}
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "devstack", "demo"],
+        cwd=CHECKOUT,
+        env={**env, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What the demo prints, up to and with the line that holds `text`."""
+    assert process.stdout is not None
+    told = ""
+    for line in process.stdout:
+        told += line
+        if text in line:
+            return told
+    raise AssertionError(f"{text!r} was not printed:\n{told}")
+
+
+def descendants(pid: int) -> set[int]:
+    """Processes below one, as far as they are there."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if fields[0] != "Z":
+                parents[int(entry.name)] = int(fields[1])
+    found: set[int] = set()
+    level = {pid}
+    while level:
+        level = {child for child, parent in parents.items() if parent in level}
+        found |= level
+    return found
+
+
+def commands(pids: set[int]) -> Mapping[int, bytes]:
+    """Command lines of those of the processes that still run."""
+    still: dict[int, bytes] = {}
+    for pid in pids:
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if command:
+            still[pid] = command
+    return still
+
+
+@pytest.mark.slow
+def test_it_ends_by_itself_and_has_checked_that_all_arrived() -> None:
+    with demo(DEMO_SECONDS="4") as process:
+        told, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, told
+    settled = SETTLED.search(told)
+    assert settled is not None, told
+    sent, stored, dead = map(int, settled.groups())
+    assert sent == stored + dead
+    assert sent > 400
+    assert "first window readable after" in told
+    assert "http://127.0.0.1:" in told
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_with_the_check() -> None:
+    with demo() as process:
+        read_until(process, "password")
+        process.send_signal(signal.SIGINT)
+        assert SETTLED.search(read_until(process, "dead-lettered"))
+        assert process.wait(120) == 0
+
+
+@pytest.mark.slow
+def test_nothing_outlives_it_and_no_password_is_on_a_command_line() -> None:
+    with demo() as process:
+        told = read_until(process, "curl")
+        below = descendants(process.pid)
+        running = commands(below)
+        assert len(running) > 5
+        password = re.search(r"password +(\S+)", told)
+        assert password is not None
+        shown = b"\n".join(running.values())
+        assert password[1].encode() not in shown
+        assert b"DB_PASSWORD" not in shown
+        process.kill()
+        wait_until(lambda: not commands(below), 60, "every process is gone")
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_told_with_its_log() -> None:
+    with demo() as process:
+        read_until(process, "curl")
+        (worker,) = [
+            pid
+            for pid, command in commands(descendants(process.pid)).items()
+            if command.endswith(b"\0analytics\0") and b"tether" not in command
+        ]
+        os.kill(worker, signal.SIGKILL)
+        told, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "stacklens analytics ended by itself; the end of its log" in told
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "0", "nan"])
+def test_a_wrong_duration_is_told_at_once(seconds: str) -> None:
+    with demo(DEMO_SECONDS=seconds) as process:
+        told, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "DEMO_SECONDS must be a number of seconds" in told

@@ -1,0 +1,161 @@
+"""COPY's text format, read back by rules written down from PostgreSQL's documentation."""
+
+from __future__ import annotations
+
+import random
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics_service.adapters.timescale.copy_text import (
+    EVENT_COLUMNS,
+    event_lines,
+    field,
+    lines,
+    timestamp_texts,
+)
+from analytics_service.domain.events import EVENT_FIELDS, Event
+
+SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+
+
+def read_field(text: str) -> str | None:
+    """A field as COPY FROM reads it: `\\N` is NULL, a backslash begins an escape."""
+    if text == "\\N":
+        return None
+    assert "\t" not in text
+    assert "\n" not in text
+    assert "\r" not in text
+
+    def meaning(found: re.Match[str]) -> str:
+        escaped = found[1]
+        if escaped[0] == "x":
+            return chr(int(escaped[1:], 16))
+        if escaped[0] in "01234567":
+            return chr(int(escaped, 8))
+        return SHORT.get(escaped, escaped)
+
+    return re.sub(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", meaning, text, flags=re.DOTALL)
+
+
+def read_rows(text: str) -> list[list[str | None]]:
+    """Rows and fields as COPY FROM reads them."""
+    assert text == "" or text.endswith("\n")
+    rows = text.split("\n")[:-1]
+    assert "\\." not in rows, "which would end the data"
+    return [[read_field(each) for each in row.split("\t")] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "\\N"),
+        ("\\N", "\\\\N"),
+        ("", ""),
+        ("a\tb\nc\rd\\e", "a\\tb\\nc\\rd\\\\e"),
+        ("\\.", "\\\\."),
+        (b"", "\\\\x"),
+        (b"\x00\xff\\", "\\\\x00ff5c"),
+        (bytearray(b"\x01"), "\\\\x01"),
+        (memoryview(b"\x02"), "\\\\x02"),
+        ([1, -1_000_000], "{1,-1000000}"),
+        ((), "{}"),
+        (1.5, "1.5"),
+        (1e300, "1e+300"),
+        (12, "12"),
+    ],
+)
+def test_field(value: object, text: str) -> None:
+    assert field(value) == text
+
+
+@given(st.lists(st.lists(st.none() | TEXTS, min_size=1, max_size=5), max_size=5))
+def test_rows_are_read_back_as_they_were(rows: list[list[str | None]]) -> None:
+    assert read_rows(lines(rows)) == rows
+
+
+@given(
+    st.lists(st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999), min_size=1, max_size=5)
+)
+def test_times_to_the_microsecond_from_year_1_to_9999(times: list[int]) -> None:
+    read = [datetime.fromisoformat(text + "+00:00") for text in timestamp_texts(times)]
+    assert read == [EPOCH + timedelta(microseconds=each) for each in times]
+
+
+EVENTS = st.builds(
+    Event,
+    timestamp_us=st.integers(0, 4_000_000_000_000_000),
+    service=TEXTS.filter(bool),
+    level=st.sampled_from(["debug", "info", "warning", "error", "critical"]),
+    latency_ms=st.none() | st.floats(0, 1e308),
+    risk_score=st.none() | st.floats(0, 1),
+    source_ip=st.none() | st.sampled_from(["10.0.0.1", "2001:db8::1"]),
+    **{
+        name: st.none() | TEXTS
+        for name in (
+            "user_id", "request_id", "trace_id", "span_id", "message", "error_message",
+            "geo_country", "user_subscription_tier",
+        )
+    },
+)  # fmt: skip
+
+
+def expected_row(event: Event, offset: int) -> list[object]:
+    """The event as it must come back, times and numbers by value."""
+    values = [getattr(event, name) for name in EVENT_FIELDS]
+    at = EPOCH + timedelta(microseconds=event.timestamp_us)
+    return [at, *values[1:], 7, 3, offset]
+
+
+def converted(row: list[str | None]) -> list[object]:
+    """A read row with its times and numbers as such."""
+    named = dict(zip(EVENT_COLUMNS, row, strict=True))
+    found: list[object] = []
+    for name, text in named.items():
+        if name == "timestamp":
+            found.append(datetime.fromisoformat(str(text)))
+        elif name in ("latency_ms", "risk_score"):
+            found.append(None if text is None else float(text))
+        elif name in ("topic_incarnation", "kafka_partition", "kafka_offset"):
+            found.append(int(str(text)))
+        else:
+            found.append(text)
+    return found
+
+
+def is_plain(event: Event) -> bool:
+    """Whether no text of the event needs an escape."""
+    texts = [value for value in (getattr(event, n) for n in EVENT_FIELDS) if isinstance(value, str)]
+    return not any(char in text for text in texts for char in "\t\n\r\\")
+
+
+@given(st.lists(EVENTS, max_size=6), st.randoms(use_true_random=False))
+def test_events_are_read_back_as_they_were(events: list[Event], rng: random.Random) -> None:
+    offsets = sorted(rng.sample(range(100), len(events)))
+    beside = list(zip(events, offsets, strict=True))
+    # Careful about those that need it, and about some that do not.
+    careful = {o for event, o in beside if not is_plain(event) or rng.random() < 0.3}
+    text = event_lines(events, offsets, 7, 3, careful=careful)
+    assert [converted(row) for row in read_rows(text)] == [expected_row(e, o) for e, o in beside]
+
+
+def test_the_quick_and_the_careful_way_write_the_same() -> None:
+    events = [
+        Event(1_700_000_000_123_456 + n, "s", "info", latency_ms=n * 0.1, message=f"m {n}")
+        for n in range(20)
+    ]
+    offsets = list(range(20))
+    quick = event_lines(events, offsets, 1, 2)
+    assert quick == event_lines(events, offsets, 1, 2, careful=set(offsets))
+    assert quick.splitlines()[1] == (
+        "2023-11-14T22:13:20.123457Z\ts\tinfo\t0.1"
+        + "\t\\N" * 5
+        + "\tm 1"
+        + "\t\\N" * 4
+        + "\t1\t2\t1"
+    )

@@ -1,0 +1,93 @@
+"""The buffer: bounded, in order, and only of the current session."""
+
+from __future__ import annotations
+
+from analytics_service.ingest.buffer import Buffer, Limits
+from tests.unit.ingest_support import batch, part, session
+
+LIMITS = Limits(flush_events=10, flush_bytes=1_000, linger_s=0.5)
+
+
+def opened(limits: Limits = LIMITS) -> Buffer:
+    """An empty buffer with a session."""
+    buffer = Buffer(limits)
+    buffer.open(session())
+    return buffer
+
+
+def test_nothing_to_flush() -> None:
+    buffer = opened()
+    assert (buffer.wait_left(5.0), buffer.take(), buffer.has_room) == (None, None, True)
+    assert Buffer(LIMITS).take() is None
+
+
+def test_the_first_event_waits_for_company_but_not_long() -> None:
+    # added at 10.0, more at 10.3: due at 10.5, counted from the first
+    buffer = opened()
+    buffer.add(part(0, [0]), 10.0)
+    assert buffer.wait_left(10.0) == 0.5
+    buffer.add(part(0, [1]), 10.3)
+    assert buffer.wait_left(10.4) is not None
+    assert abs((buffer.wait_left(10.4) or 0) - 0.1) < 1e-9
+    assert buffer.wait_left(10.5) == 0.0
+    assert buffer.wait_left(99.0) == 0.0
+    work = buffer.take()
+    assert work is not None
+    assert work.messages == 2
+    assert buffer.wait_left(99.0) is None, "the next one waits anew"
+
+
+def test_full_by_messages_events_and_dead_letters_alike() -> None:
+    buffer = opened()
+    buffer.add(part(0, range(5), range(5, 9)), 0.0)
+    assert (buffer.is_full, buffer.has_room, buffer.wait_left(0.0)) == (False, True, 0.5)
+    buffer.add(part(1, [], [0]), 0.0)
+    assert (buffer.is_full, buffer.has_room, buffer.wait_left(0.0)) == (True, False, 0.0)
+
+
+def test_full_by_bytes() -> None:
+    buffer = opened()
+    buffer.add(part(0, [0], size_bytes=999), 0.0)
+    assert buffer.has_room
+    buffer.add(part(0, [1], size_bytes=1), 0.0)
+    assert (buffer.has_room, buffer.wait_left(0.0)) == (False, 0.0)
+
+
+def test_what_does_not_fit_stays_for_the_next_flush_in_order() -> None:
+    buffer = opened()
+    parts = [part(n % 2, range(6 * n, 6 * n + 6), size_bytes=10) for n in range(5)]
+    for each in parts:
+        buffer.add(each, 1.0)
+    works = []
+    while (work := buffer.take()) is not None:
+        works.append(work.parts)
+        if sum(map(len, works)) < len(parts):
+            assert buffer.wait_left(1.0) is not None
+            assert buffer.since == 1.0, "what stays has waited since it was added"
+    # Two parts of six reach the ten of a flush.
+    assert works == [parts[0:2], parts[2:4], parts[4:5]]
+    assert (buffer.wait_left(1.0), buffer.has_room) == (None, True)
+
+
+def test_one_part_larger_than_a_flush_is_a_flush() -> None:
+    buffer = opened()
+    huge = part(0, range(100), size_bytes=5_000)
+    buffer.add(huge, 0.0)
+    work = buffer.take()
+    assert work is not None
+    assert work.parts == [huge]
+
+
+def test_only_batches_of_the_current_session_are_taken() -> None:
+    buffer = Buffer(LIMITS)
+    old, new = session(), session()  # equal in content: the identity counts
+    assert not buffer.accepts(batch(old, 0, [0]))
+    buffer.open(old)
+    assert buffer.accepts(batch(old, 0, [0]))
+    buffer.add(part(0, [0]), 0.0)
+    buffer.open(new)
+    assert (buffer.take(), buffer.wait_left(9.0)) == (None, None), "what was buffered is forgotten"
+    assert not buffer.accepts(batch(old, 0, [0]))
+    assert buffer.accepts(batch(new, 0, [0]))
+    buffer.open(None)
+    assert not buffer.accepts(batch(new, 0, [0]))

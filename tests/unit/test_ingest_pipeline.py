@@ -1,0 +1,317 @@
+"""The pipeline with a sink that the tests hold back, let go or make fail: no database, no sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from analytics_service.domain.events import EventRules
+from analytics_service.ingest import pipeline as module
+from analytics_service.ingest.buffer import Limits
+from analytics_service.ingest.pipeline import Pipeline
+from analytics_service.ingest.work import Work
+from tests.unit.ingest_support import batch, session, users
+
+RULES = EventRules(ZoneInfo("UTC"), 300_000_000, 7 * 86_400_000_000)
+SOON = Limits(flush_events=10, flush_bytes=10**6, linger_s=0.0)
+PATIENT = Limits(flush_events=10, flush_bytes=10**6, linger_s=3600.0)
+
+
+@dataclass
+class FakeSink:
+    """Records what it is given; commits at once, or when `gate` opens."""
+
+    outcomes: list[bool] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    committed: list[Work] = field(default_factory=list)
+    is_current: Callable[[], bool] | None = None
+    running: int = 0
+
+    async def commit(self, work: Work, is_current: Callable[[], bool]) -> bool:
+        """As the real one: False gives up the session."""
+        self.running += 1
+        assert self.running == 1, "one flush in flight"
+        self.is_current = is_current
+        self.begun.set()
+        await self.gate.wait()
+        self.running -= 1
+        if self.outcomes and not self.outcomes.pop(0):
+            return False
+        self.committed.append(work)
+        return True
+
+
+@dataclass
+class Setup:
+    """A running pipeline and what it told."""
+
+    sink: FakeSink
+    pipeline: Pipeline
+    conflicts: list[str]
+    reported: list[Work]
+
+    def offsets(self) -> list[list[str | None]]:
+        """The events' offsets of each committed flush."""
+        return [users(work.all_events()) for work in self.sink.committed]
+
+
+@contextlib.asynccontextmanager
+async def running(limits: Limits = SOON, *, held: bool = False) -> AsyncIterator[Setup]:
+    """A pipeline whose flush loop runs; `held`: the sink waits for its gate."""
+    conflicts: list[str] = []
+    reported: list[Work] = []
+    sink = FakeSink()
+    if not held:
+        sink.gate.set()
+    pipeline = Pipeline(
+        sink, RULES, limits, on_conflict=conflicts.append, on_committed=reported.append
+    )
+    loop = asyncio.ensure_future(pipeline.run())
+    try:
+        yield Setup(sink, pipeline, conflicts, reported)
+    finally:
+        loop.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await loop
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until the condition holds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def turns(count: int = 50) -> None:
+    """Let everything that can happen happen."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    """One test's event loop."""
+    asyncio.run(asyncio.wait_for(test, 20))
+
+
+def test_batches_are_committed_in_order_and_offsets_follow() -> None:
+    async def test() -> None:
+        async with running() as it:
+            now = session()
+            it.pipeline.begin(now)
+            await it.pipeline.add(batch(now, 0, [0, 1, 2], bad=[1]))
+            await until(lambda: len(it.reported) == 1)
+            assert now.committed == {0: 3, 1: 0, 2: 0}
+            await it.pipeline.add(batch(now, 1, [0]))
+            await it.pipeline.add(batch(now, 0, [3, 4]))
+            await until(lambda: now.committed == {0: 5, 1: 1, 2: 0})
+            assert [user for flush in it.offsets() for user in flush] == ["0", "2", "0", "3", "4"]
+            letters = [x for work in it.sink.committed for p in work.parts for x in p.letters]
+            assert [(x.partition, x.offset, x.reason, x.key, x.value) for x in letters] == [
+                (0, 1, "invalid_json", b"key 1", b"bad")
+            ]
+            assert it.reported == it.sink.committed
+            assert it.conflicts == []
+
+    run(test())
+
+
+def test_what_arrives_during_a_flush_goes_into_the_next_one() -> None:
+    async def test() -> None:
+        async with running(held=True) as it:
+            now = session()
+            it.pipeline.begin(now)
+            await it.pipeline.add(batch(now, 0, [0]))
+            await it.sink.begun.wait()
+            await it.pipeline.add(batch(now, 0, [1]))
+            await it.pipeline.add(batch(now, 1, [0]))
+            await turns()
+            assert it.sink.committed == []
+            it.sink.gate.set()
+            await until(lambda: len(it.sink.committed) == 2)
+            assert it.offsets() == [["0"], ["1", "0"]]
+
+    run(test())
+
+
+def test_a_lone_event_waits_for_company_until_the_buffer_is_full() -> None:
+    async def test() -> None:
+        async with running(PATIENT) as it:
+            now = session()
+            it.pipeline.begin(now)
+            await it.pipeline.add(batch(now, 0, range(9)))
+            await turns()
+            assert it.sink.committed == []
+            await it.pipeline.add(batch(now, 0, [9]))
+            await until(lambda: len(it.sink.committed) == 1)
+
+    run(test())
+
+
+def test_a_slow_sink_makes_the_reader_wait() -> None:
+    async def test() -> None:
+        async with running(held=True) as it:
+            now = session()
+            it.pipeline.begin(now)
+            adding = asyncio.ensure_future(fill(it.pipeline, 100))
+            await it.sink.begun.wait()
+            await turns()
+            assert not adding.done()
+            # In flight at most a flush, in the buffer at most one more (each of 10 and a batch).
+            assert now.read_positions[0] <= 40
+            it.sink.gate.set()
+            await adding
+            await until(lambda: now.committed[0] == 500)
+            assert [user for flush in it.offsets() for user in flush] == [
+                str(n) for n in range(500)
+            ]
+
+        async def nothing() -> None:
+            return
+
+        await nothing()
+
+    async def fill(pipeline: Pipeline, batches: int) -> None:
+        now = pipeline._buffer.session  # noqa: SLF001  # the session begun above
+        assert now is not None
+        for number in range(batches):
+            await pipeline.add(batch(now, 0, range(5 * number, 5 * number + 5)))
+            now.read_positions[0] = 5 * number + 5
+
+    run(test())
+
+
+def test_batches_of_an_earlier_session_are_dropped() -> None:
+    async def test() -> None:
+        async with running() as it:
+            old, new = session(), session()
+            await it.pipeline.add(batch(old, 0, [0]))  # before any session
+            it.pipeline.begin(old)
+            await it.pipeline.end()
+            await it.pipeline.add(batch(old, 0, [0]))  # between two sessions
+            it.pipeline.begin(new)
+            await it.pipeline.add(batch(old, 0, [0]))  # an echo of the old one
+            await it.pipeline.add(batch(new, 0, [7]))
+            await until(lambda: it.offsets() == [["7"]])
+            await turns()
+            assert it.offsets() == [["7"]]
+            assert old.committed == {0: 0, 1: 0, 2: 0}
+
+    run(test())
+
+
+def test_a_reader_that_waits_for_room_is_freed_by_the_end_of_its_session() -> None:
+    async def test() -> None:
+        async with running(held=True) as it:
+            now = session()
+            it.pipeline.begin(now)
+            await it.pipeline.add(batch(now, 0, range(10)))
+            await it.sink.begun.wait()
+            await it.pipeline.add(batch(now, 0, range(10, 20)))
+            waiting = asyncio.ensure_future(it.pipeline.add(batch(now, 0, [20])))
+            await turns()
+            assert not waiting.done()
+            ending = asyncio.ensure_future(it.pipeline.end())
+            await waiting
+            await turns()
+            assert not ending.done(), "the flush in flight is waited for"
+            assert it.sink.is_current is not None
+            assert not it.sink.is_current(), "and told that its session is over"
+            it.sink.gate.set()
+            await ending
+            assert it.offsets() == [[str(n) for n in range(10)]]
+
+    run(test())
+
+
+def test_a_lost_ownership_ends_the_session_and_asks_for_another() -> None:
+    async def test() -> None:
+        async with running() as it:
+            now = session()
+            it.sink.outcomes = [False]
+            it.pipeline.begin(now)
+            await it.pipeline.add(batch(now, 0, [0]))
+            await until(lambda: it.conflicts == ["another worker moved the offsets"])
+            assert now.committed == {0: 0, 1: 0, 2: 0}
+            await it.pipeline.add(batch(now, 0, [1]))
+            again = session()
+            it.pipeline.begin(again)
+            await it.pipeline.add(batch(again, 0, [0]))
+            await until(lambda: it.offsets() == [["0"]])
+            assert len(it.conflicts) == 1
+
+    run(test())
+
+
+def test_a_flush_that_fails_after_its_session_ended_is_no_conflict() -> None:
+    async def test() -> None:
+        async with running(held=True) as it:
+            old, new = session(), session()
+            it.sink.outcomes = [False]
+            it.pipeline.begin(old)
+            await it.pipeline.add(batch(old, 0, [0]))
+            await it.sink.begun.wait()
+            ending = asyncio.ensure_future(it.pipeline.end())
+            await turns()
+            it.sink.gate.set()
+            await ending
+            it.pipeline.begin(new)
+            await it.pipeline.add(batch(new, 0, [0]))
+            await until(lambda: it.offsets() == [["0"]])
+            assert it.conflicts == []
+
+    run(test())
+
+
+def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.01)
+
+    async def test() -> None:
+        async with running(held=True) as it:
+            now = session()
+            it.pipeline.begin(now)
+            await it.pipeline.add(batch(now, 0, [0]))
+            await it.sink.begun.wait()
+            await it.pipeline.end()
+            assert it.sink.committed == []
+
+    run(test())
+
+
+def test_draining_commits_what_is_buffered_without_waiting_for_company() -> None:
+    async def test() -> None:
+        async with running(PATIENT) as it:
+            now = session()
+            it.pipeline.begin(now)
+            await it.pipeline.add(batch(now, 0, [0, 1]))
+            await it.pipeline.drain()
+            assert it.offsets() == [["0", "1"]]
+            await it.pipeline.add(batch(now, 0, [2]))
+            await turns()
+            assert len(it.offsets()) == 1, "nothing is taken any more"
+
+    run(test())
+
+
+def test_an_error_that_nobody_can_retry_ends_the_loop() -> None:
+    async def test() -> None:
+        async def commit(_: Work, __: Callable[[], bool]) -> bool:
+            raise RuntimeError("a defect")
+
+        sink = FakeSink()
+        sink.commit = commit  # type: ignore[method-assign]  # the failing sink of this test
+        pipeline = Pipeline(sink, RULES, SOON, on_conflict=print, on_committed=print)
+        now = session()
+        pipeline.begin(now)
+        await pipeline.add(batch(now, 0, [0]))
+        with pytest.raises(RuntimeError, match="a defect"):
+            await pipeline.run()
+        await pipeline.end()  # nobody waits for a flush that is no more
+
+    run(test())
