@@ -5,7 +5,6 @@ The tests share one worker and tell their events apart by service; each works it
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import time
@@ -18,11 +17,12 @@ import pytest
 from kafka import KafkaProducer
 
 from devstack.api import Stack
-from tests.databases import Database, create_database, drop_database
+from tests.api_support import running_api
+from tests.databases import create_database, drop_database
 from tests.integration.sending import Outgoing
 from tests.integration.whole_way import WholeWay, open_way
 from tests.reference.brute_force import Message, Rules
-from tests.stack_fixtures import Topics, create_topics, kafka_admin
+from tests.stack_fixtures import create_topics, kafka_admin
 from tests.waiting import wait_until
 
 TABLES = {
@@ -119,7 +119,8 @@ def test_an_event_is_in_the_raw_table_and_in_all_three_windows(
         assert windows(
             shared_way, service, window,
             """timestamp, total_requests, successful_requests, failed_requests, error_rate,
-            latency_min_ms, latency_max_ms, latency_mean_ms, unique_users, unique_ips, avg_risk_score, high_risk_count""",
+            latency_min_ms, latency_max_ms, latency_mean_ms, unique_users, unique_ips, avg_risk_score,
+            high_risk_count""",
         ) == [(start, 1, 0, 1, 100.0, 12.5, 12.5, 12.5, 1, 1, 0.9, 1)]  # fmt: skip
         # A single value is its own minimum, maximum and every percentile.
         percentiles = "latency_p50_ms, latency_p95_ms, latency_p99_ms"
@@ -271,6 +272,36 @@ def test_visible_before_long(shared_way: WholeWay, service: str) -> None:
             VISIBLE_S,
             f"the event is visible in the {window} table",
         )
+
+
+def test_the_api_gives_what_sql_shows(shared_way: WholeWay, service: str) -> None:
+    start = an_hour_ago()
+    send(
+        shared_way,
+        *(
+            event(
+                service, start + timedelta(seconds=20 * n), latency_ms=n, risk_score=0.01 * n,
+                user_id=f"u{n % 7}", level="error" if n % 5 == 0 else "info",
+            )
+            for n in range(60)
+        ),
+    )  # fmt: skip
+    columns = (
+        "total_requests", "successful_requests", "failed_requests", "error_rate", "latency_min_ms",
+        "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "latency_max_ms", "latency_mean_ms",
+        "unique_users", "unique_ips", "avg_risk_score", "high_risk_count",
+    )  # fmt: skip
+    stored = [
+        dict(zip(columns, row, strict=True))
+        for row in windows(shared_way, service, "5min", ", ".join(columns))
+    ]
+    assert [row["total_requests"] for row in stored] == [15, 15, 15, 15]
+    with running_api(shared_way.env) as api:
+        assert api.get("/metrics", auth=None, service=service).status_code == 401
+        answer = api.get("/metrics", service=service, window="5min")
+        assert answer.status_code == 200
+        found = sorted(answer.json()["metrics"], key=lambda row: str(row["timestamp"]))
+    assert [{name: row[name] for name in columns} for row in found] == stored
 
 
 def test_other_settings(way: WholeWay) -> None:

@@ -72,8 +72,8 @@ class WorkerProcess:
     def port(self) -> int:
         """Where health and metrics are; waits until the log says so."""
         if self._port is None:
-            found = wait_until(lambda: _PORT.search(self._live_output()), START_S, "a port")
-            self._port = int(found[1])
+            found = wait_until(lambda: _PORT.findall(self._live_output()), START_S, "a port")
+            self._port = int(found[0])
         return self._port
 
     def get(self, path: str) -> Answer:

@@ -17,7 +17,8 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
     `now_us` (epoch microseconds) decides what is too old or in the future.
     """
     records = batch.records
-    decoded = decode_batch([record.value for record in records], rules, now_us)
+    values = [record.value for record in records]
+    decoded = decode_batch(values, rules, now_us)
     letters = []
     for position, rejection in decoded.rejected:
         record = records[position]
@@ -42,9 +43,13 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
         sources=sources,
         letters=letters,
         careful=_careful(sources) if not decoded.plain else frozenset(),
-        size_bytes=sum(len(record.value or b"") + len(record.key or b"") for record in records),
-        produced_ms=min(record.timestamp for record in records),
+        size_bytes=_size(values) + _size([record.key for record in records]),
+        produced_ms=records[0].timestamp,
     )
+
+
+def _size(texts: Sequence[bytes | None]) -> int:
+    return sum(map(len, filter(None, texts)))
 
 
 def _careful(sources: Sequence[Any]) -> frozenset[int]:

@@ -30,7 +30,7 @@ class Part:
     Covers the offsets from `first_offset` up to, not including, `next_offset`; `offsets` and `sources` (the records the
     events came from, with key and value) run beside `events`.
     `careful` are the offsets of events whose texts may need escaping, `produced_ms` the broker's time stamp of the
-    oldest message.
+    first message.
     """
 
     partition: int

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 
+import msgspec
 import numpy as np
 
 from analytics_service.domain.events import Event
@@ -50,6 +51,14 @@ def timestamp_texts(timestamps_us: Sequence[int]) -> list[str]:
     return texts
 
 
+def number_texts(numbers: Sequence[float | None]) -> list[str]:
+    """Finite numbers in the shortest text that reads back the same, None as NULL.
+
+    A JSON encoder does it for a whole column in less time than Python's `repr` takes for a third of it.
+    """
+    return msgspec.json.encode(numbers)[1:-1].replace(b"null", NULL.encode()).decode().split(",")
+
+
 def event_lines(
     events: Sequence[Event],
     offsets: Sequence[int],
@@ -66,18 +75,22 @@ def event_lines(
     if not events:
         return ""
     times = timestamp_texts([event.timestamp_us for event in events])
+    latencies = number_texts([event.latency_ms for event in events])
+    risks = number_texts([event.risk_score for event in events])
     n = NULL
     where = f"{incarnation}\t{partition}"
     # One expression a row: this is the most expensive line of the worker, and a call for each field would double it.
     rows = [
-        f"{time}Z\t{e.service}\t{e.level}\t{n if (v := e.latency_ms) is None else v}\t"
-        f"{n if (v := e.risk_score) is None else v}\t{n if (t := e.user_id) is None else t}\t"
+        f"{time}Z\t{e.service}\t{e.level}\t{latency}\t"
+        f"{risk}\t{n if (t := e.user_id) is None else t}\t"
         f"{n if (t := e.request_id) is None else t}\t{n if (t := e.trace_id) is None else t}\t"
         f"{n if (t := e.span_id) is None else t}\t{n if (t := e.message) is None else t}\t"
         f"{n if (t := e.error_message) is None else t}\t{n if (t := e.source_ip) is None else t}\t"
         f"{n if (t := e.geo_country) is None else t}\t"
         f"{n if (t := e.user_subscription_tier) is None else t}\t{where}\t{offset}\n"
-        for time, e, offset in zip(times, events, offsets, strict=True)
+        for time, e, latency, risk, offset in zip(
+            times, events, latencies, risks, offsets, strict=True
+        )
     ]
     if careful:
         for i, offset in enumerate(offsets):
