@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
-
-import msgspec
 
 from analytics_service.config import Settings
 
@@ -23,7 +22,8 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(entry).decode()
+        # Not msgspec: a message may hold a lone surrogate, from an undecodable file name for example.
+        return json.dumps(entry)
 
 
 class TextFormatter(logging.Formatter):

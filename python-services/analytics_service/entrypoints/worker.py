@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 SESSION_TIMEOUT_S = 10.0
 QUEUED_BATCHES = 4
+METADATA_MAX_AGE_MS = 5_000
 
 
 class WorkerApp(faust.App):
@@ -39,6 +40,8 @@ def create_worker(settings: Settings, service: IngestService) -> WorkerApp:
         broker_heartbeat_interval=SESSION_TIMEOUT_S / 4,
         broker_max_poll_records=settings.kafka_batch_size,
         consumer_auto_offset_reset="earliest",
+        # A topic made anew and partitions added are seen after this long; aiokafka's default is five minutes.
+        consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
         consumer_group_instance_id=settings.kafka_group_instance_id or None,
         stream_buffer_maxsize=QUEUED_BATCHES,
         stream_wait_empty=False,

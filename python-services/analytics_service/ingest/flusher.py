@@ -17,6 +17,7 @@ from analytics_service.adapters.timescale.errors import is_poison
 from analytics_service.adapters.timescale.flush import FlushResult, flush, prepare_connection
 from analytics_service.adapters.timescale.offsets import OwnershipLost
 from analytics_service.adapters.timescale.window_store import ConcurrentInsert
+from analytics_service.adapters.timescale.prepared import Prepared, prepare
 from analytics_service.domain.windows import Window
 from analytics_service.ingest.work import Work, as_dead_letters
 
@@ -28,7 +29,7 @@ POISON_ATTEMPTS = 3
 
 
 class Flusher:
-    """The sink of the pipeline: one connection and one thread of its own."""
+    """The sink of the pipeline: a thread that prepares, and one that talks to the database."""
 
     def __init__(
         self,
@@ -40,7 +41,17 @@ class Flusher:
         self._windows = windows
         self._threshold = high_risk_threshold
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="flush")
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._conn: connection | None = None
+
+    async def prepare(self, work: Work) -> None:
+        """Make ready what `commit` will send, while an earlier commit may be under way."""
+        try:
+            work.prepared = await asyncio.get_running_loop().run_in_executor(
+                self._preparing, self._prepare, work
+            )
+        except Exception as error:  # noqa: BLE001  # pylint: disable=broad-exception-caught  # commit meets it again
+            logger.info("not prepared ahead: %s", self._parameters.why(error))
 
     async def commit(self, work: Work, is_current: Callable[[], bool]) -> bool:
         """Commit `work`; False when the session is over (ownership lost, or no longer current while waiting).
@@ -81,7 +92,8 @@ class Flusher:
             backoff = min(2 * backoff, LONGEST_BACKOFF_S)
 
     def close(self) -> None:
-        """End thread and connection."""
+        """End threads and connection."""
+        self._preparing.shutdown(wait=True)
         self._executor.shutdown(wait=True)
         self._discard()
 
@@ -93,10 +105,14 @@ class Flusher:
         metrics.FLUSH_SECONDS.observe(time.perf_counter() - started)
         _count(work, result)
 
+    def _prepare(self, work: Work) -> Prepared:
+        return prepare(work, self._windows, self._threshold)
+
     def _flush_once(self, work: Work) -> FlushResult:
+        ready = work.prepared if isinstance(work.prepared, Prepared) else self._prepare(work)
         try:
             conn = self._connection()
-            result = flush(conn, work, self._windows, self._threshold)
+            result = flush(conn, work, ready, self._windows)
             conn.commit()
         except (psycopg2.OperationalError, psycopg2.InterfaceError):
             self._discard()

@@ -26,6 +26,9 @@ DRAIN_SECONDS = 8.0
 class Sink(Protocol):
     """Commits work; see `ingest.flusher`."""
 
+    async def prepare(self, work: Work) -> None:
+        """Do what can be done of a commit without the database."""
+
     async def commit(self, work: Work, is_current: Callable[[], bool]) -> bool:
         """Commit `work`, whatever it takes; False when the session turned out to be over."""
 
@@ -50,6 +53,10 @@ class Pipeline:
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
+        self._ready: asyncio.Queue[Work] = asyncio.Queue()
+        self._may_prepare = asyncio.Event()
+        self._may_prepare.set()
+        self._taken = 0
         self._room.set()
         self._idle.set()
 
@@ -74,6 +81,7 @@ class Pipeline:
             self._buffer.since = 0.0
             self._changed.set()
             await asyncio.sleep(0.02)
+        await self._wait_idle()
         await self.end()
 
     async def add(self, batch: PartitionBatch) -> None:
@@ -91,17 +99,36 @@ class Pipeline:
 
     async def run(self) -> None:
         """Flush for ever; ends only by cancellation or by an error that nobody can retry."""
+        preparing = asyncio.ensure_future(self._prepare_ahead())
+        try:
+            await asyncio.gather(preparing, self._commit_in_order())
+        finally:
+            preparing.cancel()
+
+    async def _prepare_ahead(self) -> None:
+        """Prepare one work while the one before it is being committed, never more."""
         while True:
+            await self._may_prepare.wait()
             work = await self._next_work()
-            self._idle.clear()
+            self._may_prepare.clear()
+            await self._sink.prepare(work)
+            self._ready.put_nowait(work)
+
+    async def _commit_in_order(self) -> None:
+        while True:
+            work = await self._ready.get()
+            self._may_prepare.set()
             try:
                 await self._flush(work)
             finally:
-                self._idle.set()
-                self._room.set()
+                self._taken -= 1
+                if self._taken == 0:
+                    self._idle.set()
 
     async def _flush(self, work: Work) -> None:
         session = work.session
+        if self._buffer.session is not session:
+            return
         if await self._sink.commit(work, lambda: self._buffer.session is session):
             session.committed.update(work.next_offsets())
             self._on_committed(work)
@@ -116,6 +143,8 @@ class Pipeline:
             if left == 0.0:
                 work = self._buffer.take()
                 if work is not None:
+                    self._taken += 1
+                    self._idle.clear()
                     self._room.set()
                     return work
             try:

@@ -48,10 +48,14 @@ class Part:
 
 @dataclass(slots=True)
 class Work:
-    """Parts of one session, to be committed together."""
+    """Parts of one session, to be committed together.
+
+    `prepared` is what the sink made ready ahead, if it did; nobody else looks at it.
+    """
 
     session: Session
     parts: list[Part] = field(default_factory=list)
+    prepared: object | None = None
 
     @property
     def events(self) -> int:

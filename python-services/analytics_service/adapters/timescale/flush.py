@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
-from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS, event_lines
+from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS
 from analytics_service.adapters.timescale.dead_letters import insert_dead_letters
 from analytics_service.adapters.timescale.offsets import OffsetMove, move_offsets
+from analytics_service.adapters.timescale.prepared import Prepared, copy_chunks, count_before
 from analytics_service.adapters.timescale.window_store import merge_cells, prepare_stage
-from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
+from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
 from analytics_service.ingest.work import Work
 
@@ -31,8 +32,6 @@ _SESSION = """
 _COPY_EVENTS = sql.SQL("COPY analytics_events ({}) FROM STDIN").format(
     sql.SQL(", ").join(map(sql.Identifier, EVENT_COLUMNS))
 )
-_COPY_CHUNK = 5_000
-_FOLD_CHUNK = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +54,39 @@ def prepare_connection(conn: connection) -> None:
 
 
 def flush(
-    conn: connection, work: Work, windows: Sequence[Window], high_risk_threshold: float
+    conn: connection, work: Work, prepared: Prepared, windows: Sequence[Window]
 ) -> FlushResult:
     """Write `work` and advance its offsets, all or nothing; the caller commits or rolls back.
 
-    Raises OwnershipLost when another worker moved an offset, ConcurrentInsert when a window row appeared meanwhile,
-    and psycopg2 errors.
+    `prepared` was made of `work`. Raises OwnershipLost when another worker moved an offset, ConcurrentInsert when a
+    window row appeared meanwhile, and psycopg2 errors.
     """
     session = work.session
     with conn.cursor() as cur:
         limits = _retention_limits(cur)
         move_offsets(cur, session.topic, session.incarnation, _moves(work))
         below = dict.fromkeys(limits, 0)
-        raw_rows = _copy_events(cur, work, limits["hot"], below)
+        raw_rows, chunks = _allowed_rows(work, prepared, limits["hot"], below)
+        cur.copy_expert(_COPY_EVENTS, _ChunkReader(iter(chunks)), size=1 << 18)
         letters = [letter for part in work.parts for letter in part.letters]
         insert_dead_letters(cur, session.topic, session.incarnation, letters)
-        minutes = _fold(work, high_risk_threshold)
         window_rows = 0
         for window in windows:
-            cells = _at_or_after(roll_up(minutes, window), limits[window.tier], window, below)
+            cells = _at_or_after(prepared.cells[window.name], limits[window.tier], window, below)
             window_rows += merge_cells(cur, window, cells)
         return FlushResult(work.events, raw_rows, window_rows, len(letters), below)
+
+
+def _allowed_rows(
+    work: Work, prepared: Prepared, limit_us: int | None, below: dict[str, int]
+) -> tuple[int, Sequence[bytes]]:
+    """The raw rows that the hot tier may still hold; the others are counted."""
+    if limit_us is None:
+        return prepared.raw_rows, prepared.chunks
+    below["hot"] = count_before(work.parts, limit_us)
+    if not below["hot"]:
+        return prepared.raw_rows, prepared.chunks
+    return prepared.raw_rows - below["hot"], copy_chunks(work, limit_us)
 
 
 def _retention_limits(cur: cursor) -> dict[str, int | None]:
@@ -108,55 +119,6 @@ def _moves(work: Work) -> list[OffsetMove]:
             dead_lettered=(before.dead_lettered if before else 0) + len(part.letters),
         )
     return list(moves.values())
-
-
-def _copy_events(cur: cursor, work: Work, limit_us: int | None, below: dict[str, int]) -> int:
-    rows = _RowCounter()
-    chunks = _event_chunks(work, limit_us, rows, below)
-    cur.copy_expert(_COPY_EVENTS, _ChunkReader(chunks), size=1 << 18)
-    return rows.count
-
-
-class _RowCounter:  # pylint: disable=too-few-public-methods  # a box for a number that a generator fills
-    count = 0
-
-
-def _event_chunks(
-    work: Work, limit_us: int | None, rows: _RowCounter, below: dict[str, int]
-) -> Iterator[bytes]:
-    """Formatted rows piece by piece, so that the server parses one while the next is made."""
-    for part in work.parts:
-        events, offsets = part.events, part.offsets
-        if limit_us is not None and any(event.timestamp_us < limit_us for event in events):
-            kept = [
-                (e, o) for e, o in zip(events, offsets, strict=True) if e.timestamp_us >= limit_us
-            ]
-            below["hot"] += len(events) - len(kept)
-            events, offsets = [e for e, _ in kept], [o for _, o in kept]
-        rows.count += len(events)
-        for at in range(0, len(events), _COPY_CHUNK):
-            piece = slice(at, at + _COPY_CHUNK)
-            text = event_lines(
-                events[piece],
-                offsets[piece],
-                work.session.incarnation,
-                part.partition,
-                careful=part.careful,
-            )
-            yield text.encode()
-
-
-def _fold(work: Work, high_risk_threshold: float) -> dict[Cell, Delta]:
-    """The 1min deltas of all events, folded in pieces that fit the processor's caches."""
-    events = work.all_events()
-    minutes = fold_events(events[:_FOLD_CHUNK], high_risk_threshold)
-    for at in range(_FOLD_CHUNK, len(events), _FOLD_CHUNK):
-        for cell, delta in fold_events(events[at : at + _FOLD_CHUNK], high_risk_threshold).items():
-            if cell in minutes:
-                minutes[cell].merge_from(delta)
-            else:
-                minutes[cell] = delta
-    return minutes
 
 
 class _ChunkReader(io.RawIOBase):

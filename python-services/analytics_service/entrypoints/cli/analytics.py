@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
+import signal
 import sys
 import threading
 from typing import Any
@@ -38,6 +39,8 @@ def analytics() -> None:
       stacklens analytics
       METRICS_PORT=0 LOG_FORMAT=json stacklens analytics
     """
+    # Until Faust has its own handlers there is nothing in flight to finish.
+    signal.signal(signal.SIGTERM, _end_at_once)
     settings = load_settings()
     configure_logging(settings)
     log_settings(logger, settings)
@@ -79,17 +82,21 @@ def run(settings: Settings) -> None:
     logger.info("stopped")
 
 
+def _end_at_once(*_: object) -> None:
+    raise SystemExit(0)
+
+
 def _execute(app: Any) -> None:
     import faust  # pylint: disable=import-outside-toplevel
 
     class Worker(faust.Worker):
         """Faust's worker without its banner, with a limit to how long stopping may take."""
 
-        def _schedule_shutdown(self, signal: Any) -> None:
+        def _schedule_shutdown(self, number: Any) -> None:
             timer = threading.Timer(HARD_EXIT_S, os._exit, args=(0,))
             timer.daemon = True
             timer.start()
-            super()._schedule_shutdown(signal)
+            super()._schedule_shutdown(number)
 
     worker = Worker(
         app,

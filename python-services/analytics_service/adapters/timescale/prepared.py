@@ -1,0 +1,71 @@
+"""What a flush sends to the database, made before the database is asked.
+
+Formatting and folding take about as long as the database takes to store the result, so the next flush is prepared while
+the one before it is under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from analytics_service.adapters.timescale.copy_text import event_lines
+from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
+from analytics_service.domain.windows import Window
+from analytics_service.ingest.work import Part, Work
+
+# Pieces that fit the processor's caches, and let the server parse one while the next is sent.
+_COPY_CHUNK = 5_000
+_FOLD_CHUNK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Raw rows as COPY text, and the deltas of each window by its name."""
+
+    raw_rows: int
+    chunks: Sequence[bytes]
+    cells: Mapping[str, Mapping[Cell, Delta]]
+
+
+def prepare(work: Work, windows: Sequence[Window], high_risk_threshold: float) -> Prepared:
+    """Format and fold all events of `work`."""
+    minutes = _fold(work, high_risk_threshold)
+    cells = {window.name: roll_up(minutes, window) for window in windows}
+    return Prepared(work.events, copy_chunks(work), cells)
+
+
+def copy_chunks(work: Work, first_us: int | None = None) -> list[bytes]:
+    """The raw rows of `work` as COPY text; with `first_us` only events at or after it (epoch microseconds)."""
+    incarnation = work.session.incarnation
+    chunks = []
+    for part in work.parts:
+        events, offsets = part.events, part.offsets
+        if first_us is not None:
+            kept = [i for i, event in enumerate(events) if event.timestamp_us >= first_us]
+            events, offsets = [events[i] for i in kept], [offsets[i] for i in kept]
+        for at in range(0, len(events), _COPY_CHUNK):
+            chunk = slice(at, at + _COPY_CHUNK)
+            text = event_lines(
+                events[chunk], offsets[chunk], incarnation, part.partition, careful=part.careful
+            )
+            chunks.append(text.encode())
+    return chunks
+
+
+def count_before(parts: Sequence[Part], limit_us: int) -> int:
+    """How many events of `parts` lie before `limit_us` (epoch microseconds)."""
+    return sum(event.timestamp_us < limit_us for part in parts for event in part.events)
+
+
+def _fold(work: Work, high_risk_threshold: float) -> dict[Cell, Delta]:
+    """The 1min deltas of all events."""
+    events = work.all_events()
+    minutes = fold_events(events[:_FOLD_CHUNK], high_risk_threshold)
+    for at in range(_FOLD_CHUNK, len(events), _FOLD_CHUNK):
+        for cell, delta in fold_events(events[at : at + _FOLD_CHUNK], high_risk_threshold).items():
+            if cell in minutes:
+                minutes[cell].merge_from(delta)
+            else:
+                minutes[cell] = delta
+    return minutes
