@@ -40,6 +40,7 @@ def create_worker(settings: Settings, service: IngestService) -> WorkerApp:
         broker_heartbeat_interval=SESSION_TIMEOUT_S / 4,
         broker_max_poll_records=settings.kafka_batch_size,
         consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=transport.PARTITION_FETCH_BYTES,
         # A topic made anew and partitions added are seen after this long; aiokafka's default is five minutes.
         consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
         consumer_group_instance_id=settings.kafka_group_instance_id or None,

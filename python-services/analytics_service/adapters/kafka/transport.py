@@ -25,6 +25,9 @@ SCHEME = "stacklens"
 # The longest an idle fetch request waits at the broker. While one is out, no other partition of that broker can be
 # asked for, so this bounds how late a quiet partition's first event is seen.
 FETCH_MAX_WAIT_MS = 100
+# Larger fetches cost less an event; the sum over all partitions of a broker bounds the memory they take.
+PARTITION_FETCH_BYTES = 2 * 1024 * 1024
+FETCH_BYTES = 12 * 1024 * 1024
 
 
 class Coordinator(Protocol):
@@ -48,6 +51,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_bytes = FETCH_BYTES  # pylint: disable=protected-access
         # A transactional producer's aborted messages never happened; Faust reads them unless it is transactional too.
         consumer._isolation_level = "read_committed"  # pylint: disable=protected-access
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # pylint: disable=protected-access  # Faust fixes it at 1500
