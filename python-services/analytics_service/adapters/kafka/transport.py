@@ -25,8 +25,8 @@ SCHEME = "stacklens"
 # The longest an idle fetch request waits at the broker. While one is out, no other partition of that broker can be
 # asked for, so this bounds how late a quiet partition's first event is seen.
 FETCH_MAX_WAIT_MS = 100
-# Larger fetches cost less an event; the sum over all partitions of a broker bounds the memory they take.
-PARTITION_FETCH_BYTES = 2 * 1024 * 1024
+# Of one partition, and of all partitions of one broker together: what is fetched ahead is memory.
+PARTITION_FETCH_BYTES = 1024 * 1024
 FETCH_BYTES = 12 * 1024 * 1024
 
 
