@@ -30,12 +30,18 @@ class FakeSink:
     outcomes: list[bool] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
+    prepared: list[Work] = field(default_factory=list)
     committed: list[Work] = field(default_factory=list)
     is_current: Callable[[], bool] | None = None
     running: int = 0
 
+    async def prepare(self, work: Work) -> None:
+        """Done at once."""
+        self.prepared.append(work)
+
     async def commit(self, work: Work, is_current: Callable[[], bool]) -> bool:
         """As the real one: False gives up the session."""
+        assert work in self.prepared
         self.running += 1
         assert self.running == 1, "one flush in flight"
         self.is_current = is_current
@@ -132,10 +138,14 @@ def test_what_arrives_during_a_flush_goes_into_the_next_one() -> None:
             await it.pipeline.add(batch(now, 0, [1]))
             await it.pipeline.add(batch(now, 1, [0]))
             await turns()
-            assert it.sink.committed == []
+            await it.pipeline.add(batch(now, 2, [0]))
+            await turns()
+            # One is being committed, one is prepared, the rest gathers.
+            assert (len(it.sink.prepared), it.sink.committed) == (2, [])
             it.sink.gate.set()
-            await until(lambda: len(it.sink.committed) == 2)
-            assert it.offsets() == [["0"], ["1", "0"]]
+            await until(lambda: len(it.sink.committed) == 3)
+            assert it.offsets() == [["0"], ["1", "0"], ["0"]]
+            assert now.committed == {0: 2, 1: 1, 2: 1}
 
     run(test())
 
@@ -169,8 +179,8 @@ def test_a_slow_sink_makes_the_reader_wait() -> None:
             await it.sink.begun.wait()
             await turns()
             assert not reading.done()
-            # In flight at most a flush, in the buffer at most one more (each of 10 and a batch).
-            assert now.read_positions[0] <= 30
+            # One flush in flight, one prepared, one gathered: each of at most 10 and a batch of 5.
+            assert now.read_positions[0] <= 45
             it.sink.gate.set()
             await reading
             await until(lambda: now.committed[0] == 500)
@@ -208,7 +218,9 @@ def test_a_reader_that_waits_for_room_is_freed_by_the_end_of_its_session() -> No
             await it.pipeline.add(batch(now, 0, range(10)))
             await it.sink.begun.wait()
             await it.pipeline.add(batch(now, 0, range(10, 20)))
-            waiting = asyncio.ensure_future(it.pipeline.add(batch(now, 0, [20])))
+            await turns()  # prepared meanwhile
+            await it.pipeline.add(batch(now, 0, range(20, 30)))
+            waiting = asyncio.ensure_future(it.pipeline.add(batch(now, 0, [30])))
             await turns()
             assert not waiting.done()
             ending = asyncio.ensure_future(it.pipeline.end())
@@ -219,7 +231,10 @@ def test_a_reader_that_waits_for_room_is_freed_by_the_end_of_its_session() -> No
             assert not it.sink.is_current(), "and told that its session is over"
             it.sink.gate.set()
             await ending
+            await turns()
+            # What was prepared but not begun belongs to the session that is over.
             assert it.offsets() == [[str(n) for n in range(10)]]
+            assert len(it.sink.prepared) == 2
 
     run(test())
 
@@ -289,6 +304,25 @@ def test_draining_commits_what_is_buffered_without_waiting_for_company() -> None
             await it.pipeline.add(batch(now, 0, [2]))
             await turns()
             assert len(it.offsets()) == 1, "nothing is taken any more"
+
+    run(test())
+
+
+def test_draining_takes_nothing_more_from_a_reader_that_goes_on() -> None:
+    async def test() -> None:
+        async with running() as it:
+            now = session()
+            it.pipeline.begin(now)
+            await it.pipeline.add(batch(now, 0, [0]))
+            draining = asyncio.ensure_future(it.pipeline.drain())
+            await asyncio.sleep(0)  # it begins
+            offset = 1
+            while not draining.done():
+                await it.pipeline.add(batch(now, 0, [offset]))
+                offset += 1
+                await asyncio.sleep(0)
+            await turns()
+            assert it.offsets() == [["0"]]
 
     run(test())
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from analytics_service.domain.decoding import decode_batch
-from analytics_service.domain.events import EventRules
+from analytics_service.domain.events import Event, EventRules
 from analytics_service.ingest.session import PartitionBatch
 from analytics_service.ingest.work import DeadLetter, Part
 
@@ -41,11 +42,17 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
         events=decoded.events,
         offsets=[record.offset for record in sources],
         sources=sources,
+        again=partial(_decode_again, sources, rules, now_us),
         letters=letters,
         careful=_careful(sources) if not decoded.plain else frozenset(),
         size_bytes=_size(values) + _size([record.key for record in records]),
         produced_ms=records[0].timestamp,
     )
+
+
+def _decode_again(sources: Sequence[Any], rules: EventRules, now_us: int) -> Sequence[Event]:
+    """The events of `sources`, which were all valid at `now_us`."""
+    return decode_batch([record.value for record in sources], rules, now_us).events
 
 
 def _size(texts: Sequence[bytes | None]) -> int:

@@ -50,6 +50,7 @@ class Flusher:
             work.prepared = await asyncio.get_running_loop().run_in_executor(
                 self._preparing, self._prepare, work
             )
+            work.forget_events()
         except Exception as error:  # noqa: BLE001  # pylint: disable=broad-exception-caught  # commit meets it again
             logger.info("not prepared ahead: %s", self._parameters.why(error))
 

@@ -57,6 +57,7 @@ class Pipeline:
         self._may_prepare = asyncio.Event()
         self._may_prepare.set()
         self._taken = 0
+        self._draining = False
         self._room.set()
         self._idle.set()
 
@@ -76,6 +77,7 @@ class Pipeline:
 
     async def drain(self) -> None:
         """Commit what is buffered, then take nothing more; for an orderly end."""
+        self._draining = True
         deadline = time.monotonic() + DRAIN_SECONDS
         while self._buffer.since is not None and time.monotonic() < deadline:
             self._buffer.since = 0.0
@@ -89,7 +91,7 @@ class Pipeline:
         while self._buffer.accepts(batch) and not self._buffer.has_room:
             self._room.clear()
             await self._room.wait()
-        if not self._buffer.accepts(batch):
+        if self._draining or not self._buffer.accepts(batch):
             return
         first = batch.records[0].offset
         self._buffer.add(

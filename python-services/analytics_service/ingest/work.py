@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analytics_service.domain.events import Event
+from analytics_service.ingest.forgotten import Forgotten
 from analytics_service.ingest.session import Session
 
 
@@ -30,7 +31,7 @@ class Part:
     Covers the offsets from `first_offset` up to, not including, `next_offset`; `offsets` and `sources` (the records the
     events came from, with key and value) run beside `events`.
     `careful` are the offsets of events whose texts may need escaping, `produced_ms` the broker's time stamp of the
-    first message.
+    first message. `again` decodes the events anew from their sources.
     """
 
     partition: int
@@ -44,6 +45,7 @@ class Part:
     careful: frozenset[int]
     size_bytes: int
     produced_ms: int
+    again: Callable[[], Sequence[Event]] | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +86,13 @@ class Work:
         """Messages behind the last one read, for each partition."""
         return {part.partition: part.lag for part in self.parts}
 
+    def forget_events(self) -> None:
+        """Drop the decoded events from memory; they are decoded again should somebody look at them."""
+        self.parts = [
+            part if part.again is None else replace(part, events=Forgotten(len(part.events), part.again))
+            for part in self.parts
+        ]
+
     def halves(self) -> Iterator[Work]:
         """Two smaller works that follow one another: by parts, or the one part cut in the middle."""
         if len(self.parts) > 1:
@@ -118,5 +127,6 @@ def _slice(part: Part, first: int, end: int) -> Part:
         events=part.events[inside],
         offsets=part.offsets[inside],
         sources=part.sources[inside],
+        again=None,
         letters=[letter for letter in part.letters if first <= letter.offset < end],
     )

@@ -67,7 +67,7 @@ def flush(
         move_offsets(cur, session.topic, session.incarnation, _moves(work))
         below = dict.fromkeys(limits, 0)
         raw_rows, chunks = _allowed_rows(work, prepared, limits["hot"], below)
-        cur.copy_expert(_COPY_EVENTS, _ChunkReader(iter(chunks)), size=1 << 18)
+        cur.copy_expert(_COPY_EVENTS, _ChunkReader(iter(chunks)), size=1 << 23)
         letters = [letter for part in work.parts for letter in part.letters]
         insert_dead_letters(cur, session.topic, session.incarnation, letters)
         window_rows = 0

@@ -42,8 +42,12 @@ def copy_chunks(work: Work, first_us: int | None = None) -> list[bytes]:
     for part in work.parts:
         events, offsets = part.events, part.offsets
         if first_us is not None:
-            kept = [i for i, event in enumerate(events) if event.timestamp_us >= first_us]
-            events, offsets = [events[i] for i in kept], [offsets[i] for i in kept]
+            kept = [
+                pair
+                for pair in zip(events, offsets, strict=True)
+                if pair[0].timestamp_us >= first_us
+            ]
+            events, offsets = [event for event, _ in kept], [offset for _, offset in kept]
         for at in range(0, len(events), _COPY_CHUNK):
             chunk = slice(at, at + _COPY_CHUNK)
             text = event_lines(

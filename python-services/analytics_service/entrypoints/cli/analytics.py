@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 # An orderly end takes a few seconds; past this the process ends all the same, which loses nothing.
 HARD_EXIT_S = 18.0
 GC_THRESHOLDS = (200_000, 20, 50)
-SWITCH_INTERVAL_S = 0.001
+SWITCH_INTERVAL_S = 0.0002
 
 
 @click.command(name="analytics")
