@@ -175,6 +175,21 @@ def test_a_stop_in_mid_stream_commits_and_goes_on_later(way: WholeWay) -> None:
     assert last.terminate() == 0
 
 
+def test_a_stop_during_a_backlog_does_not_wait_for_its_end(way: WholeWay) -> None:
+    way.send_values(plain_events(SEED, 100_000))
+    worker = way.start()
+    wait_until(lambda: way.settled() > 0, 60.0, "the first flush")
+    assert worker.terminate() == 0
+    stopped_at = way.settled()
+    # It finished what it held, a few flushes, and fetched no more.
+    assert stopped_at < 100_000
+    assert way.database.rows(
+        "SELECT sum(events_stored + events_dead_lettered) FROM kafka_offsets"
+    ) == [(stopped_at,)]
+    way.start()
+    finish(way)
+
+
 def test_everything_read_is_committed_at_an_orderly_end(way: WholeWay) -> None:
     # Nothing more comes: so a worker that was given all of it leaves nothing behind.
     worker = way.start().wait_ready()

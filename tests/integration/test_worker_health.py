@@ -57,6 +57,12 @@ def test_without_metrics_there_is_still_health(way: WholeWay) -> None:
     assert worker.get("/health/ready").status == 200
 
 
+def test_a_stop_while_it_waits_for_the_database(way: WholeWay) -> None:
+    worker = way.start(DB_PORT=str(free_port()))
+    worker.wait_for_line("Failed to initialize connection pool (attempt 1/5): ")
+    assert worker.terminate() == 0
+
+
 def test_a_port_in_use_is_said_plainly(way: WholeWay) -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]

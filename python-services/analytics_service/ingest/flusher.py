@@ -16,8 +16,8 @@ from analytics_service.adapters.timescale.connecting import ConnectionParameters
 from analytics_service.adapters.timescale.errors import is_poison
 from analytics_service.adapters.timescale.flush import FlushResult, flush, prepare_connection
 from analytics_service.adapters.timescale.offsets import OwnershipLost
-from analytics_service.adapters.timescale.window_store import ConcurrentInsert
 from analytics_service.adapters.timescale.prepared import Prepared, prepare
+from analytics_service.adapters.timescale.window_store import ConcurrentInsert
 from analytics_service.domain.windows import Window
 from analytics_service.ingest.work import Work, as_dead_letters
 

@@ -89,7 +89,9 @@ class Work:
     def forget_events(self) -> None:
         """Drop the decoded events from memory; they are decoded again should somebody look at them."""
         self.parts = [
-            part if part.again is None else replace(part, events=Forgotten(len(part.events), part.again))
+            part
+            if part.again is None
+            else replace(part, events=Forgotten(len(part.events), part.again))
             for part in self.parts
         ]
 

@@ -7,9 +7,10 @@ import gc
 import logging
 import os
 import shutil
-import signal
 import sys
 import threading
+from signal import SIGTERM
+from signal import signal as handle_signal
 from typing import Any
 
 import click
@@ -42,7 +43,7 @@ def analytics() -> None:
       METRICS_PORT=0 LOG_FORMAT=json stacklens analytics
     """
     # Until Faust has its own handlers there is nothing in flight to finish.
-    signal.signal(signal.SIGTERM, _end_at_once)
+    handle_signal(SIGTERM, _end_at_once)
     settings = load_settings()
     configure_logging(settings)
     log_settings(logger, settings)
@@ -96,11 +97,11 @@ def _execute(app: Any) -> None:
     class Worker(faust.Worker):
         """Faust's worker without its banner, with a limit to how long stopping may take."""
 
-        def _schedule_shutdown(self, number: Any) -> None:
+        def _schedule_shutdown(self, signal: Any) -> None:
             timer = threading.Timer(HARD_EXIT_S, os._exit, args=(0,))
             timer.daemon = True
             timer.start()
-            super()._schedule_shutdown(number)
+            super()._schedule_shutdown(signal)
 
     worker = Worker(
         app,
