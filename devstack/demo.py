@@ -80,8 +80,8 @@ def main() -> int:
                 f"first window readable after {now - started:.1f} s"
                 f" (of these {now - product_s:.1f} s since the product's processes were started)"
             )
-            say(_welcome(demo))
             with contextlib.suppress(_Interrupted):
+                say(_welcome(demo))
                 _watch(demo, None if seconds is None else time.monotonic() + seconds)
             return _finish(demo)
     except TROUBLE as error:
