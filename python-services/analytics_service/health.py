@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 # The event loop reports every second; this much silence means that something blocks it.
 LOOP_SILENCE_S = 15.0
-# With messages waiting, a database that answers and no commit for so long, consumption stands still.
+# With messages waiting, dependencies that answer and no commit for so long, consumption stands still.
 STALL_S = 60.0
 
 
@@ -26,7 +26,7 @@ class Health:
     """Shared between the event loop, which reports, and the health server, which only reads."""
 
     clock: Callable[[], float] = time.monotonic
-    beat_at: float = 0.0
+    beat_at: float | None = None
     progressed_at: float = 0.0
     lag: int = 0
     reading: bool = False
@@ -37,7 +37,7 @@ class Health:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.beat_at = self.progressed_at = self.clock()
+        self.progressed_at = self.clock()
 
     def beat(self) -> None:
         """The event loop is alive."""
@@ -55,9 +55,11 @@ class Health:
     def dead_reason(self) -> str | None:
         """Why the process should be restarted, or None while it is alive."""
         now = self.clock()
-        if now - self.beat_at > LOOP_SILENCE_S:
+        # Until the first beat the process waits for database and broker, which is bounded.
+        if self.beat_at is not None and now - self.beat_at > LOOP_SILENCE_S:
             return f"the event loop has not answered for {now - self.beat_at:.0f} s"
-        stalled = self.reading and self.lag > 0 and self.components["database"].ok
+        all_there = all(part.ok for part in self.components.values())
+        stalled = self.reading and self.lag > 0 and all_there
         if stalled and now - self.progressed_at > STALL_S:
             return f"{self.lag} messages wait and none was committed for {now - self.progressed_at:.0f} s"
         return None

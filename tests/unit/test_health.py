@@ -74,6 +74,14 @@ def test_a_stopping_worker_is_not_ready(health: Health) -> None:
     assert health.dead_reason() is None
 
 
+def test_a_worker_that_still_waits_for_its_dependencies_is_alive(
+    health: Health, clock: Clock
+) -> None:
+    # start ........ no beat yet: retries at start are bounded by themselves
+    clock.pass_(10 * LOOP_SILENCE_S)
+    assert health.dead_reason() is None
+
+
 def test_a_silent_event_loop_is_dead(health: Health, clock: Clock) -> None:
     # beat at 0 ........ LOOP_SILENCE_S: still alive | a moment later: dead | beat: alive again
     health.beat()
@@ -87,20 +95,22 @@ def test_a_silent_event_loop_is_dead(health: Health, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reading", "lag", "database", "dead"),
+    ("reading", "lag", "away", "dead"),
     [
         # after more than STALL_S without a commit
-        (True, 10, True, True),  # messages wait and everything answers: it stands still
-        (True, 0, True, False),  # nothing to do
-        (False, 10, True, False),  # no partitions: their lag is not ours
-        (True, 10, False, False),  # waiting for the database, without limit
+        (True, 10, None, True),  # messages wait and everything answers: it stands still
+        (True, 0, None, False),  # nothing to do
+        (False, 10, None, False),  # no partitions: their lag is not ours
+        (True, 10, "database", False),  # waiting for the database, without limit
+        (True, 10, "broker", False),  # the broker is away: a restart would not help
     ],
 )
 def test_a_stall(
-    health: Health, clock: Clock, reading: bool, lag: int, database: bool, dead: bool
+    health: Health, clock: Clock, reading: bool, lag: int, away: str | None, dead: bool
 ) -> None:
     health.reading, health.lag = reading, lag
-    health.report("database", database)
+    if away is not None:
+        health.report(away, False, "OperationalError")
     health.progress()
     clock.pass_(STALL_S)
     health.beat()
