@@ -169,6 +169,7 @@ def test_served_states(health: Health, clock: Clock, registry: CollectorRegistry
         }  # fmt: skip
         assert ask(port, "/health")[0] == 200
 
+        health.beat()
         clock.pass_(LOOP_SILENCE_S + 1)
         status, _, body = ask(port, "/health")
         assert status == 503
