@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
+from psycopg2.errors import LockNotAvailable
 from psycopg2.extensions import connection
 
 from analytics_service import metrics
 from analytics_service.adapters.timescale.connecting import ConnectionParameters
 from analytics_service.adapters.timescale.errors import is_poison
 from analytics_service.adapters.timescale.flush import FlushResult, flush, prepare_connection
+from analytics_service.adapters.timescale.frozen import end_frozen_flushes
 from analytics_service.adapters.timescale.offsets import OwnershipLost
 from analytics_service.adapters.timescale.prepared import Prepared, prepare
 from analytics_service.adapters.timescale.window_store import ConcurrentInsert
@@ -87,6 +89,8 @@ class Flusher:
                 else:
                     metrics.FLUSH_FAILURES.labels("database").inc()
                     logger.warning("database trouble, trying again in %.1f s: %s", backoff, why)
+                    if isinstance(error, LockNotAvailable):
+                        await self._end_frozen()
             if not is_current():
                 return False
             await asyncio.sleep(backoff)
@@ -143,6 +147,18 @@ class Flusher:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+
+    async def _end_frozen(self) -> None:
+        """Somebody holds a lock for long: it may be a worker that froze in the middle of its flush."""
+        try:
+            ended = await asyncio.get_running_loop().run_in_executor(
+                self._executor, end_frozen_flushes, self._parameters
+            )
+        except psycopg2.Error as error:
+            logger.warning("could not look for frozen flushes: %s", self._parameters.why(error))
+            return
+        if ended:
+            logger.warning("ended %d flush session(s) of workers that are frozen", ended)
 
     async def _split(self, work: Work, is_current: Callable[[], bool], why: str) -> bool:
         if work.messages <= 1:

@@ -111,7 +111,7 @@ class BatchConsumer(driver.Consumer):
         behind it although they were never handed over.
         """
         tp = TP(session.topic, partition)
-        end = self.highwater(tp)
+        end = self._end_offset(tp)
         if end is None:
             return 0
         position = session.committed[partition]
@@ -120,12 +120,25 @@ class BatchConsumer(driver.Consumer):
         return max(0, end - position)
 
     def _fetch_position(self, tp: TP) -> int:
-        # pylint: disable=protected-access  # the public call would wait for the consumer's thread
-        assignment = self._thread._ensure_consumer()._subscription.subscription.assignment
+        state = self._partition_state(tp)
+        return int(state.position) if state is not None and state.has_valid_position else 0
+
+    def _end_offset(self, tp: TP) -> int | None:
+        """The partition's end as last heard of; None when it is not known, or no longer ours."""
+        state = self._partition_state(tp)
+        return None if state is None else state.highwater
+
+    def _partition_state(self, tp: TP) -> Any:
+        """aiokafka's state of a partition, None when it is not assigned.
+
+        Its public calls fail when the consumer's thread has just lost the partition, or wait for that thread.
+        """
+        # pylint: disable=protected-access
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
         if assignment is None or tp not in assignment.tps:
-            return 0
-        state = assignment.state_value(tp)
-        return int(state.position) if state.has_valid_position else 0
+            return None
+        return assignment.state_value(tp)
 
     def request_resync(self, why: str) -> None:
         """Drop what is buffered and start again from the positions in the database."""
@@ -204,7 +217,7 @@ class BatchConsumer(driver.Consumer):
             session=session,
             partition=tp.partition,
             next_offset=end,
-            lag=max(0, (self.highwater(tp) or end) - end),
+            lag=max(0, (self._end_offset(tp) or end) - end),
             records=records,
         )
         session.read_positions[tp.partition] = end
