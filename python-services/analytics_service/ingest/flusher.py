@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
-from psycopg2.errors import LockNotAvailable
+from psycopg2.errorcodes import LOCK_NOT_AVAILABLE
 from psycopg2.extensions import connection
 
 from analytics_service import metrics
@@ -89,7 +89,7 @@ class Flusher:
                 else:
                     metrics.FLUSH_FAILURES.labels("database").inc()
                     logger.warning("database trouble, trying again in %.1f s: %s", backoff, why)
-                    if isinstance(error, LockNotAvailable):
+                    if isinstance(error, psycopg2.Error) and error.pgcode == LOCK_NOT_AVAILABLE:
                         await self._end_frozen()
             if not is_current():
                 return False
