@@ -89,7 +89,7 @@ class Flusher:
                 else:
                     metrics.FLUSH_FAILURES.labels("database").inc()
                     logger.warning("database trouble, trying again in %.1f s: %s", backoff, why)
-                    if isinstance(error, psycopg2.Error) and error.pgcode == LOCK_NOT_AVAILABLE:
+                    if getattr(error, "pgcode", None) == LOCK_NOT_AVAILABLE:
                         await self._end_frozen()
             if not is_current():
                 return False
