@@ -15,6 +15,9 @@ import pytest
 
 from tests.waiting import wait_until
 
+# Two demos that start at the same moment may choose the same port before either listens: one after another.
+pytestmark = pytest.mark.xdist_group("demo")
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 OWN_SERVERS = ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BROKERS", "DB_HOST")
 SETTLED = re.compile(r"^sent (\d+), stored (\d+), dead-lettered (\d+)$", re.MULTILINE)
