@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +17,8 @@ import pytest
 
 from tests.waiting import wait_until
 
-# Two demos that start at the same moment may choose the same port before either listens: one after another.
-pytestmark = pytest.mark.xdist_group("demo")
+# Two demos that start at the same moment may choose the same port before either listens.
+ONE_AT_A_TIME = Path(tempfile.gettempdir()) / f"stacklens-demo-tests-{os.getuid()}.lock"
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OWN_SERVERS = ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BROKERS", "DB_HOST")
@@ -24,17 +26,28 @@ SETTLED = re.compile(r"^sent (\d+), stored (\d+), dead-lettered (\d+)$", re.MULT
 
 
 @contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Wait until no other test of this machine runs a demo."""
+    with ONE_AT_A_TIME.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def demo(**variables: str) -> Iterator[subprocess.Popen[str]]:
     """The demo with the embedded stack, whatever servers this test run uses; killed at the end."""
     env = {name: value for name, value in os.environ.items() if name not in OWN_SERVERS}
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "devstack", "demo"],
-        cwd=CHECKOUT,
-        env={**env, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with (
+        one_at_a_time(),
+        subprocess.Popen(
+            [sys.executable, "-u", "-m", "devstack", "demo"],
+            cwd=CHECKOUT,
+            env={**env, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
         try:
             yield process
         finally:
