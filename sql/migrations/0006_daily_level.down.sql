@@ -1,0 +1,2 @@
+DROP TABLE public.daily_level;
+DROP TABLE public.analytics_metrics_1day;

@@ -1,0 +1,1 @@
+DROP TABLE public.recalculation_queue;
