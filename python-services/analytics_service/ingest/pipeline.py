@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -80,7 +81,7 @@ class Pipeline:
         self._draining = True
         deadline = time.monotonic() + DRAIN_SECONDS
         while self._buffer.since is not None and time.monotonic() < deadline:
-            self._buffer.since = 0.0
+            self._buffer.since = -math.inf  # due at once, whatever the clock says
             self._changed.set()
             await asyncio.sleep(0.02)
         await self._wait_idle()

@@ -15,7 +15,12 @@ from kafka.errors import KafkaError
 
 from analytics_service import metrics
 from analytics_service.adapters.kafka.dead_letter_topic import DeadLetterRelay
-from analytics_service.adapters.kafka.topics import TopicError, topic_id
+from analytics_service.adapters.kafka.topics import (
+    TopicError,
+    end_offsets,
+    open_admin,
+    topic_id,
+)
 from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.adapters.timescale.dead_letters import pending_figures
 from analytics_service.adapters.timescale.errors import PoolError
@@ -27,6 +32,7 @@ from analytics_service.domain.windows import window_named
 from analytics_service.health import Health
 from analytics_service.ingest.buffer import Limits
 from analytics_service.ingest.coordinator import TROUBLE, SessionCoordinator
+from analytics_service.ingest.dependencies import PROBE_S, Dependency
 from analytics_service.ingest.figures import Figures
 from analytics_service.ingest.flusher import Flusher
 from analytics_service.ingest.pipeline import Pipeline
@@ -60,17 +66,23 @@ class IngestService:
         self._pool = pool
         self._health = health
         self._executor = ThreadPoolExecutor(settings.max_threads, thread_name_prefix="chores")
+        self._database = Dependency("database")
+        self._broker = Dependency("broker")
         self._flusher = Flusher(
             parameters(settings, application_name="stacklens-analytics flush"),
             [window_named(name) for name in settings.aggregation_windows],
             settings.high_risk_threshold,
+            self._database,
         )
         self._relay = DeadLetterRelay(settings, pool)
         self._consumer: Any = None
         self._to_commit: dict[int, int] = {}
         self._lags: dict[int, int] = {}
+        # Ends of the partitions as the admin client saw them: a consumer that stands still hears of no new ones.
+        self._ends: dict[int, int] = {}
+        self._topic_check_s = TOPIC_CHECK_S
         self._figures = Figures(time.monotonic())
-        self._due: dict[str, float] = {}
+        self._began: dict[str, float] = {}
         self._running: set[str] = set()
         linger = min(LONGEST_LINGER_S, settings.kafka_batch_timeout_ms / 1000)
         self.pipeline = Pipeline(
@@ -91,7 +103,7 @@ class IngestService:
         self._health.reading = self.coordinator.session is not None
         self._measure_lag()
         self._every(DATABASE_CHECK_S, "database", self._check_database)
-        self._every(TOPIC_CHECK_S, "topic", self._check_topic)
+        self._every(self._topic_check_s, "topic", self._check_topic)
         self._every(RELAY_S, "relay", self._relay_copies)
         self._every(KAFKA_COMMIT_S, "commit", self._commit_to_kafka)
         self._every(self._settings.stats_interval_sec, "figures", self._log_figures)
@@ -109,9 +121,9 @@ class IngestService:
 
     def _every(self, seconds: float, name: str, chore: Callable[[], Any]) -> None:
         now = time.monotonic()
-        if name in self._running or now < self._due.get(name, 0.0):
+        if name in self._running or now < self._began.get(name, -seconds) + seconds:
             return
-        self._due[name] = now + seconds
+        self._began[name] = now
         self._running.add(name)
         task = asyncio.ensure_future(chore())
         task.add_done_callback(lambda done: self._chore_done(name, done))
@@ -138,11 +150,21 @@ class IngestService:
     def _topic_id(self) -> str | None:
         return topic_id(self._settings, self._settings.kafka_input_topic)
 
+    def _topic_now(self) -> tuple[str | None, dict[int, int]]:
+        """The topic's present id, and the ends of its partitions."""
+        name = self._settings.kafka_input_topic
+        with open_admin(self._settings) as admin:
+            found = topic_id(self._settings, name, admin)
+            return found, {} if found is None else end_offsets(admin, name)
+
     def _measure_lag(self) -> None:
         session, consumer = self.coordinator.session, self._consumer
         if session is None or consumer is None:
             return
-        lags = {partition: consumer.behind(session, partition) for partition in session.committed}
+        lags = {
+            partition: consumer.behind(session, partition, self._ends.get(partition, 0))
+            for partition in session.committed
+        }
         for partition, lag in lags.items():
             metrics.CONSUMER_LAG.labels(str(partition)).set(lag)
         self._health.lag = sum(lags.values())
@@ -151,15 +173,18 @@ class IngestService:
         self._lags = lags
 
     async def _check_database(self) -> None:
+        self._database.allows()
         try:
             pending, oldest = await self._call(
                 self._database_figures, self.coordinator.session, self._lags
             )
         except (psycopg2.Error, PoolError) as error:
             self._health.report("database", False, type(error).__name__)
+            self._database.failed(self._pool.params.why(error))
             metrics.READY.set(0)
             raise
         self._health.report("database", True)
+        self._database.succeeded()
         metrics.DEAD_LETTERS_PENDING.set(pending)
         metrics.DEAD_LETTERS_OLDEST.set(oldest)
         for state, count in self._pool.stats().items():
@@ -175,14 +200,20 @@ class IngestService:
                 return pending_figures(cur)
 
     async def _check_topic(self) -> None:
+        self._broker.allows()
+        self._topic_check_s = PROBE_S
         try:
-            found = await self._call(self._topic_id)
+            found, self._ends = await self._call(self._topic_now)
         except (KafkaError, TopicError, OSError) as error:
             self._health.report("broker", False, type(error).__name__)
+            self._broker.failed(f"{type(error).__name__}: {error}")
             raise
+        self._topic_check_s = TOPIC_CHECK_S
         self._health.report("broker", True)
+        self._broker.succeeded()
         known = self.coordinator.current_topic_id
         if self.coordinator.session is not None and found != known:
+            metrics.TOPIC_CHANGES.inc()
             logger.warning(
                 "topic %s is another one now (%s, was %s)",
                 self._settings.kafka_input_topic,
@@ -192,8 +223,9 @@ class IngestService:
             self._resync("the topic was created anew")
 
     async def _relay_copies(self) -> None:
-        while await self._call(self._relay.step):
-            pass
+        while self._database.is_trusted and self._broker.is_trusted:
+            if not await self._call(self._relay.step):
+                return
 
     async def _log_figures(self) -> None:
         line = self._figures.line(time.monotonic(), self._health.lag)

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
+from kafka.protocol.consumer.offsets import IsolationLevel
 
 from analytics_service.config import Settings
 
@@ -137,6 +139,14 @@ def topic_id(settings: Settings, topic: str, admin: KafkaAdminClient | None = No
             return topic_id(settings, topic, own)
     state = describe(admin, [topic]).get(topic)
     return None if state is None else state.topic_id
+
+
+def end_offsets(admin: KafkaAdminClient, topic: str) -> dict[int, int]:
+    """Where each partition of an existing topic ends for a reader that skips open transactions."""
+    state = describe(admin, [topic])[topic]
+    wanted = {TopicPartition(topic, p): OffsetSpec.LATEST for p in range(state.partitions)}
+    found = admin.list_partition_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED)
+    return {place.partition: int(info.offset) for place, info in found.items()}
 
 
 def max_message_bytes(admin: KafkaAdminClient, topic: str) -> int:

@@ -104,16 +104,16 @@ class BatchConsumer(driver.Consumer):
         coordinator: Coordinator = cast(Any, self.app).coordinator
         return coordinator
 
-    def behind(self, session: Session, partition: int) -> int:
+    def behind(self, session: Session, partition: int, end_seen: int = 0) -> int:
         """Messages of a partition that are not committed yet, as far as the broker's end is known.
+
+        `end_seen` is the end as somebody else heard of it.
 
         Once all that was read is committed, the fetch position counts: transaction markers and compacted messages lie
         behind it although they were never handed over.
         """
         tp = TP(session.topic, partition)
-        end = self._end_offset(tp)
-        if end is None:
-            return 0
+        end = max(self._end_offset(tp) or 0, end_seen)
         position = session.committed[partition]
         if position == session.read_positions[partition]:
             position = max(position, self._fetch_position(tp))
@@ -124,9 +124,15 @@ class BatchConsumer(driver.Consumer):
         return int(state.position) if state is not None and state.has_valid_position else 0
 
     def _end_offset(self, tp: TP) -> int | None:
-        """The partition's end as last heard of; None when it is not known, or no longer ours."""
+        """The partition's end as last heard of; None when it is not known, or no longer ours.
+
+        What belongs to transactions that are still open lies behind it: it cannot be read yet.
+        """
         state = self._partition_state(tp)
-        return None if state is None else state.highwater
+        if state is None:
+            return None
+        end: int | None = state.highwater if state.lso in (None, -1) else state.lso
+        return end
 
     def _partition_state(self, tp: TP) -> Any:
         """aiokafka's state of a partition, None when it is not assigned.

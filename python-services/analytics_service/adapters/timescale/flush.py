@@ -1,7 +1,8 @@
 """One flush: raw rows, window rows, dead letters and offsets in a single transaction.
 
-Order inside the transaction: retention limits (shared lock), offsets (compare and set, partitions ascending), raw rows
-and dead letters, window merges last (1min, 5min, 1hour). Everybody who locks these tables keeps to that order.
+Order inside the transaction: retention limits (shared lock), offsets (compare and set, partitions ascending), replayed
+dead letters (ascending), raw rows and dead letters, window merges last (1min, 5min, 1hour). Everybody who locks these
+tables keeps to that order.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS
 from analytics_service.adapters.timescale.dead_letters import insert_dead_letters
 from analytics_service.adapters.timescale.offsets import OffsetMove, move_offsets
 from analytics_service.adapters.timescale.prepared import Prepared, copy_chunks, count_before
+from analytics_service.adapters.timescale.replays import (
+    lock_pending,
+    mark_failed_again,
+    mark_replayed,
+)
 from analytics_service.adapters.timescale.window_store import merge_cells, prepare_stage
 from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
@@ -36,13 +42,18 @@ _COPY_EVENTS = sql.SQL("COPY analytics_events ({}) FROM STDIN").format(
 
 @dataclass(frozen=True, slots=True)
 class FlushResult:
-    """What was committed: events, raw rows (fewer when some lie below the hot tier), window rows, letters."""
+    """What was committed: events, raw rows (fewer when some lie below the hot tier), window rows, letters.
+
+    `replays_stored` of the events and `replays_failed` of the letters were replays of earlier dead letters.
+    """
 
     events: int
     raw_rows: int
     window_rows: int
     dead_letters: int
     below_tier: Mapping[str, int] = field(default_factory=dict)
+    replays_stored: int = 0
+    replays_failed: int = 0
 
 
 def prepare_connection(conn: connection) -> None:
@@ -59,22 +70,39 @@ def flush(
     """Write `work` and advance its offsets, all or nothing; the caller commits or rolls back.
 
     `prepared` was made of `work`. Raises OwnershipLost when another worker moved an offset, ConcurrentInsert when a
-    window row appeared meanwhile, and psycopg2 errors.
+    window row appeared meanwhile, ReplaysSettled when a replayed dead letter is not pending any more, and psycopg2
+    errors.
     """
     session = work.session
     with conn.cursor() as cur:
         limits = _retention_limits(cur)
         move_offsets(cur, session.topic, session.incarnation, _moves(work))
+        replays = work.replays()
+        if replays:
+            lock_pending(cur, replays)
         below = dict.fromkeys(limits, 0)
         raw_rows, chunks = _allowed_rows(work, prepared, limits["hot"], below)
         cur.copy_expert(_COPY_EVENTS, _ChunkReader(iter(chunks)), size=1 << 23)
         letters = [letter for part in work.parts for letter in part.letters]
-        insert_dead_letters(cur, session.topic, session.incarnation, letters)
+        fresh = [letter for letter in letters if letter.replay_of is None]
+        insert_dead_letters(cur, session.topic, session.incarnation, fresh)
+        failed_again = [letter for letter in letters if letter.replay_of is not None]
+        mark_failed_again(cur, failed_again)
+        stored_again = {replay[0] for replay in replays} - {d.replay_of for d in failed_again}
+        mark_replayed(cur, sorted(stored_again))
         window_rows = 0
         for window in windows:
             cells = _at_or_after(prepared.cells[window.name], limits[window.tier], window, below)
             window_rows += merge_cells(cur, window, cells)
-        return FlushResult(work.events, raw_rows, window_rows, len(letters), below)
+        return FlushResult(
+            work.events,
+            raw_rows,
+            window_rows,
+            len(letters),
+            below,
+            len(stored_again),
+            len(failed_again),
+        )
 
 
 def _allowed_rows(
