@@ -25,7 +25,7 @@ class Record:
 def session(partitions: int = 3) -> Session:
     """A session that begins with every partition at 0."""
     return Session(
-        "topic", 1, dict.fromkeys(range(partitions), 0), dict.fromkeys(range(partitions), 0)
+        "topic", "id", 1, dict.fromkeys(range(partitions), 0), dict.fromkeys(range(partitions), 0)
     )
 
 

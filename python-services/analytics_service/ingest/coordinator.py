@@ -44,7 +44,7 @@ class SessionCoordinator:
         self._topic_id = topic_id
         self._pipeline = pipeline
         self.session: Session | None = None
-        self.current_topic_id: str | None = None
+        self._last_id: str | None = None
 
     async def end_session(self) -> None:
         """Forget what is buffered and wait for the flush in flight."""
@@ -66,6 +66,14 @@ class SessionCoordinator:
             self._pipeline.begin(session)
         return session
 
+    async def is_same_topic(self, session: Session) -> bool | None:
+        """Whether the topic is still the one of the session; None when that is not to be had right now."""
+        try:
+            return bool(await self._call(self._topic_id) == session.topic_id)
+        except TROUBLE as error:
+            logger.warning("the topic's id is not to be had: %s", " ".join(str(error).split()))
+            return None
+
     async def _positions(self, consumer: Any, mine: list[Any]) -> Session | None:
         topic_id = await self._call(self._topic_id)
         if topic_id is None:
@@ -82,8 +90,14 @@ class SessionCoordinator:
         }
         if not await self._call(self._store, incarnation, stored, starts):
             return None
+        if self._last_id not in (None, topic_id):
+            metrics.TOPIC_CHANGES.inc()
+            logger.warning(
+                "topic %s was created anew (%s, was %s): reading its incarnation %d",
+                self.input_topic, topic_id, self._last_id, incarnation,
+            )  # fmt: skip
+        self._last_id = topic_id
         self._report(starts)
-        self.current_topic_id = topic_id
         if mine:
             await asyncio.wait_for(
                 consumer.seek_wait({tp: starts[tp.partition].next_offset for tp in mine}),
@@ -93,7 +107,7 @@ class SessionCoordinator:
         logger.info(
             "reading incarnation %d of %s from %s", incarnation, self.input_topic, positions
         )
-        return Session(self.input_topic, incarnation, dict(positions), dict(positions))
+        return Session(self.input_topic, topic_id, incarnation, dict(positions), dict(positions))
 
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(

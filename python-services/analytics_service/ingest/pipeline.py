@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from analytics_service.domain.events import EventRules
@@ -22,6 +22,7 @@ from analytics_service.ingest.work import Work
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 8.0
+CONFIRM_AGAIN_S = 0.5
 
 
 class Sink(Protocol):
@@ -43,12 +44,14 @@ class Pipeline:
         rules: EventRules,
         limits: Limits,
         *,
+        is_same_topic: Callable[[Session], Awaitable[bool | None]],
         on_conflict: Callable[[str], None],
         on_committed: Callable[[Work], None],
     ) -> None:
         self._sink = sink
         self._rules = rules
         self._buffer = Buffer(limits)
+        self._is_same_topic = is_same_topic
         self._on_conflict = on_conflict
         self._on_committed = on_committed
         self._changed = asyncio.Event()
@@ -114,8 +117,24 @@ class Pipeline:
             await self._may_prepare.wait()
             work = await self._next_work()
             self._may_prepare.clear()
-            await self._sink.prepare(work)
+            await asyncio.gather(self._sink.prepare(work), self._confirm(work.session))
             self._ready.put_nowait(work)
+
+    async def _confirm(self, session: Session) -> None:
+        """Return once the topic is known to be the session's still, or the session is over.
+
+        The broker tells no fetch that the topic behind the name is another one by now. If its id is unchanged after
+        the fetch, what was fetched is of this incarnation, for ids never come back.
+        """
+        while self._buffer.session is session:
+            same = await self._is_same_topic(session)
+            if same:
+                return
+            if same is None:
+                await asyncio.sleep(CONFIRM_AGAIN_S)
+            elif self._buffer.session is session:
+                self._buffer.open(None)
+                self._on_conflict(f"topic {session.topic} was created anew")
 
     async def _commit_in_order(self) -> None:
         while True:

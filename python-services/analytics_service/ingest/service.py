@@ -15,12 +15,8 @@ from kafka.errors import KafkaError
 
 from analytics_service import metrics
 from analytics_service.adapters.kafka.dead_letter_topic import DeadLetterRelay
-from analytics_service.adapters.kafka.topics import (
-    TopicError,
-    end_offsets,
-    open_admin,
-    topic_id,
-)
+from analytics_service.adapters.kafka.topic_watch import TopicWatch
+from analytics_service.adapters.kafka.topics import TopicError
 from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.adapters.timescale.dead_letters import pending_figures
 from analytics_service.adapters.timescale.errors import PoolError
@@ -74,6 +70,7 @@ class IngestService:
             settings.high_risk_threshold,
             self._database,
         )
+        self._topic = TopicWatch(settings, settings.kafka_input_topic)
         self._relay = DeadLetterRelay(settings, pool)
         self._consumer: Any = None
         self._to_commit: dict[int, int] = {}
@@ -89,11 +86,12 @@ class IngestService:
             self._flusher,
             event_rules(settings),
             Limits(linger_s=linger),
+            is_same_topic=lambda session: self.coordinator.is_same_topic(session),
             on_conflict=self._resync,
             on_committed=self._committed,
         )
         self.coordinator = SessionCoordinator(
-            settings.kafka_input_topic, pool, self._executor, self._topic_id, self.pipeline
+            settings.kafka_input_topic, pool, self._executor, self._topic.topic_id, self.pipeline
         )
 
     async def tick(self, consumer: Any) -> None:
@@ -117,6 +115,7 @@ class IngestService:
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._flusher.close()
         self._relay.close()
+        self._topic.close()
         self._pool.close()
 
     def _every(self, seconds: float, name: str, chore: Callable[[], Any]) -> None:
@@ -146,16 +145,6 @@ class IngestService:
         self._health.progress()
         self._to_commit.update(work.next_offsets())
         self._figures.add(work)
-
-    def _topic_id(self) -> str | None:
-        return topic_id(self._settings, self._settings.kafka_input_topic)
-
-    def _topic_now(self) -> tuple[str | None, dict[int, int]]:
-        """The topic's present id, and the ends of its partitions."""
-        name = self._settings.kafka_input_topic
-        with open_admin(self._settings) as admin:
-            found = topic_id(self._settings, name, admin)
-            return found, {} if found is None else end_offsets(admin, name)
 
     def _measure_lag(self) -> None:
         session, consumer = self.coordinator.session, self._consumer
@@ -203,7 +192,7 @@ class IngestService:
         self._broker.allows()
         self._topic_check_s = PROBE_S
         try:
-            found, self._ends = await self._call(self._topic_now)
+            found, self._ends = await self._call(self._topic.look)
         except (KafkaError, TopicError, OSError) as error:
             self._health.report("broker", False, type(error).__name__)
             self._broker.failed(f"{type(error).__name__}: {error}")
@@ -211,16 +200,11 @@ class IngestService:
         self._topic_check_s = TOPIC_CHECK_S
         self._health.report("broker", True)
         self._broker.succeeded()
-        known = self.coordinator.current_topic_id
-        if self.coordinator.session is not None and found != known:
-            metrics.TOPIC_CHANGES.inc()
-            logger.warning(
-                "topic %s is another one now (%s, was %s)",
-                self._settings.kafka_input_topic,
-                found,
-                known,
+        session = self.coordinator.session
+        if session is not None and found != session.topic_id:
+            self._resync(
+                f"topic {session.topic} is another one now, {found}, was {session.topic_id}"
             )
-            self._resync("the topic was created anew")
 
     async def _relay_copies(self) -> None:
         while self._database.is_trusted and self._broker.is_trusted:

@@ -12,10 +12,11 @@ class Session:
     """What the worker may read and where it stands; compared by identity.
 
     `read_positions` is the next offset expected from the broker for each partition, `committed` the next offset stored
-    in the database. Both belong to one incarnation of the topic.
+    in the database. Both belong to one incarnation of the topic, the one with `topic_id`.
     """
 
     topic: str
+    topic_id: str
     incarnation: int
     read_positions: dict[int, int]
     committed: dict[int, int]

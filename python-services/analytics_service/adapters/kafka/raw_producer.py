@@ -6,7 +6,10 @@ from kafka import KafkaProducer
 from kafka.errors import CorruptRecordError, InvalidRecordError, MessageSizeTooLargeError
 from kafka.serializer import Serializer
 
-from analytics_service.adapters.kafka.topics import DEAD_LETTER_MAX_BYTES
+from analytics_service.adapters.kafka.topics import (
+    DEAD_LETTER_MAX_BYTES,
+    RECONNECT_BACKOFF_MAX_MS,
+)
 from analytics_service.config import Settings
 
 ACKNOWLEDGE_TIMEOUT_S = 20
@@ -37,6 +40,7 @@ def open_raw_producer(settings: Settings, client_id: str) -> KafkaProducer:
         # An idempotent producer takes a refused message as fatal and fails all its neighbours with it.
         enable_idempotence=False,
         max_request_size=DEAD_LETTER_MAX_BYTES,
+        reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
         max_block_ms=ACKNOWLEDGE_TIMEOUT_S * 1000,
         linger_ms=5,
         value_serializer=_Values(),

@@ -23,6 +23,9 @@ from analytics_service.config import Settings
 DAY_MS = 86_400_000
 DEAD_LETTER_MAX_BYTES = 2 * 1024 * 1024  # the largest input message with its headers still fits
 CONNECT_TIMEOUT_MS = 10_000
+REQUEST_TIMEOUT_MS = 30_000
+# The library waits up to half a minute before it tries a broker again that was away.
+RECONNECT_BACKOFF_MAX_MS = 1_000
 VISIBLE_TIMEOUT_S = 30.0
 _NO_ID = uuid.UUID(int=0)
 
@@ -77,20 +80,29 @@ def wanted_topics(settings: Settings) -> tuple[TopicSpec, ...]:
     )
 
 
-@contextmanager
-def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
-    """An admin client, closed at the end. Raises TopicError when no broker answers within 10 s."""
+def connect_admin(
+    settings: Settings, request_timeout_ms: int = REQUEST_TIMEOUT_MS
+) -> KafkaAdminClient:
+    """An admin client. Raises TopicError when no broker answers within 10 s."""
     try:
-        admin = KafkaAdminClient(
+        return KafkaAdminClient(
             bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
             client_id="stacklens-admin",
             bootstrap_timeout_ms=CONNECT_TIMEOUT_MS,
+            request_timeout_ms=request_timeout_ms,
+            reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
         )
     except (KafkaTimeoutError, KafkaConnectionError) as error:
         servers = settings.kafka_bootstrap_servers
         raise TopicError(
             f"no Kafka broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS)"
         ) from error
+
+
+@contextmanager
+def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
+    """An admin client, closed at the end. Raises TopicError when no broker answers within 10 s."""
+    admin = connect_admin(settings)
     try:
         yield admin
     finally:
@@ -130,15 +142,6 @@ def list_topics(settings: Settings) -> list[tuple[TopicSpec, TopicState | None]]
         specs = wanted_topics(settings)
         present = describe(admin, [spec.name for spec in specs])
         return [(spec, present.get(spec.name)) for spec in specs]
-
-
-def topic_id(settings: Settings, topic: str, admin: KafkaAdminClient | None = None) -> str | None:
-    """Id of the topic's present incarnation; None without the topic (or from an old broker)."""
-    if admin is None:
-        with open_admin(settings) as own:
-            return topic_id(settings, topic, own)
-    state = describe(admin, [topic]).get(topic)
-    return None if state is None else state.topic_id
 
 
 def end_offsets(admin: KafkaAdminClient, topic: str) -> dict[int, int]:
