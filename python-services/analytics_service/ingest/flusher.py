@@ -37,7 +37,10 @@ T = TypeVar("T")
 
 
 class Flusher:
-    """The sink of the pipeline: a thread that prepares, and one that talks to the database."""
+    """The sink of the pipeline: a thread that prepares, and one that talks to the database.
+
+    `is_retrying`: the database refused the last flush, which is tried again.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Flusher:
         self._conn: connection | None = None
         self._database = database
         self._attempts = Attempts()
+        self.is_retrying = False
 
     async def prepare(self, work: Work) -> None:
         """Make ready what `commit` will send, while an earlier commit may be under way."""
@@ -86,6 +90,7 @@ class Flusher:
                     if failures >= tries:
                         return await self._split(work, is_current, "it had failed before a restart")
                 await self._attempt(work)
+                self.is_retrying = False
                 self._database.succeeded()
                 return True
             except OwnershipLost as error:
@@ -113,6 +118,7 @@ class Flusher:
                 else:
                     await self._note_trouble(error, why, backoff)
             if not is_current():
+                self.is_retrying = False
                 return False
             await asyncio.sleep(max(backoff, self._database.wait_s()))
             self._database.allows()
@@ -164,6 +170,7 @@ class Flusher:
 
     async def _note_trouble(self, error: Exception, why: str, backoff: float) -> None:
         metrics.FLUSH_FAILURES.labels("database").inc()
+        self.is_retrying = True
         logger.warning("database trouble, trying again in %.1f s: %s", backoff, why)
         self._database.failed(why)
         if getattr(error, "pgcode", None) == LOCK_NOT_AVAILABLE:

@@ -172,8 +172,11 @@ class IngestService:
             self._database.failed(self._pool.params.why(error))
             metrics.READY.set(0)
             raise
-        self._health.report("database", True)
-        self._database.succeeded()
+        # An answer is not enough while it refuses what is to be stored: then the flush that waits has to get through.
+        if not self._flusher.is_retrying:
+            self._database.succeeded()
+        trusted = self._database.is_trusted
+        self._health.report("database", trusted, "ok" if trusted else "flushes fail")
         metrics.DEAD_LETTERS_PENDING.set(pending)
         metrics.DEAD_LETTERS_OLDEST.set(oldest)
         for state, count in self._pool.stats().items():

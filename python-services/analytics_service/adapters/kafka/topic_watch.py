@@ -13,6 +13,8 @@ from analytics_service.adapters.kafka.topics import TopicError, connect_admin, d
 from analytics_service.config import Settings
 
 REQUEST_TIMEOUT_MS = 5_000
+# Short: nothing is stored until the broker has answered, and it is asked again and again.
+CONNECT_TIMEOUT_MS = 3_000
 
 T = TypeVar("T")
 
@@ -51,7 +53,9 @@ class TopicWatch:
         with self._lock:
             try:
                 if self._admin is None:
-                    self._admin = connect_admin(self._settings, REQUEST_TIMEOUT_MS)
+                    self._admin = connect_admin(
+                        self._settings, REQUEST_TIMEOUT_MS, CONNECT_TIMEOUT_MS
+                    )
                 return question(self._admin)
             except (KafkaError, TopicError, OSError):
                 self._discard()

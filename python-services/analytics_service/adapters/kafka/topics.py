@@ -81,14 +81,16 @@ def wanted_topics(settings: Settings) -> tuple[TopicSpec, ...]:
 
 
 def connect_admin(
-    settings: Settings, request_timeout_ms: int = REQUEST_TIMEOUT_MS
+    settings: Settings,
+    request_timeout_ms: int = REQUEST_TIMEOUT_MS,
+    connect_timeout_ms: int = CONNECT_TIMEOUT_MS,
 ) -> KafkaAdminClient:
-    """An admin client. Raises TopicError when no broker answers within 10 s."""
+    """An admin client. Raises TopicError when no broker answers within `connect_timeout_ms`."""
     try:
         return KafkaAdminClient(
             bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
             client_id="stacklens-admin",
-            bootstrap_timeout_ms=CONNECT_TIMEOUT_MS,
+            bootstrap_timeout_ms=connect_timeout_ms,
             request_timeout_ms=request_timeout_ms,
             reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
         )
