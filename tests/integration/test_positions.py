@@ -133,6 +133,30 @@ def test_a_log_that_lost_its_beginning_or_its_end(way: WholeWay, stack: Stack) -
     assert way.differences() == []
 
 
+@pytest.mark.slow
+def test_messages_lost_to_retention_under_a_running_worker(way: WholeWay, stack: Stack) -> None:
+    worker = way.start().wait_ready()
+    values = list(plain_events(SEED, 200))
+    way.send(Outgoing(0, value) for value in values[:50])
+    way.wait_settled()
+    worker.freeze()
+    unread = way.send(Outgoing(0, value) for value in values[50:])
+    with kafka_admin(stack) as admin:
+        admin.delete_records({TopicPartition(way.topics.input, 0): 120})
+    worker.thaw()
+    wait_until(lambda: way.settled() == 200, NOTICED_S, "it goes on behind the gap")
+
+    assert way.database.rows("SELECT events_lost FROM kafka_offsets WHERE events_lost > 0") == [
+        (70,)
+    ]
+    assert worker.metric("stacklens_events_lost_to_retention_total") == 70
+    assert "70 messages were gone before they could be read (behind_log_start)" in worker.output
+    gone = {(m.partition, m.offset) for m in unread if m.offset < 120}
+    way.sent = [m for m in way.sent if (m.partition, m.offset) not in gone]
+    assert way.differences() == []
+    assert worker.terminate() == 0
+
+
 def test_dead_letters_where_the_log_lost_its_end(way: WholeWay) -> None:
     """Offsets come a second time after a broker lost its tail: also those of dead letters."""
     way.send([Outgoing(0, value) for value in (b"first", *plain_events(SEED, 50))])
