@@ -1,4 +1,5 @@
 DROP FUNCTION IF EXISTS public.analytics_archive_old_data();
+DROP FUNCTION IF EXISTS stacklens.archive_lines(jsonb);
 DROP FUNCTION IF EXISTS stacklens.archive_old_data();
 DROP FUNCTION IF EXISTS stacklens.compress_old_chunks();
 DROP FUNCTION IF EXISTS stacklens.archive_tier(text);

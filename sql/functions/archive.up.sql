@@ -86,10 +86,13 @@ BEGIN
         SELECT count(*) INTO amount
         FROM drop_chunks(format('public.%I', relation)::regclass, older_than => stored);
         dropped := dropped || jsonb_build_object('relation', relation, 'unit', 'chunks', 'count', amount);
-        -- Chunks end with a day, unless somebody has set another interval: then this is the rest.
-        EXECUTE format('DELETE FROM public.%I WHERE timestamp < $1', relation) USING stored;
-        GET DIAGNOSTICS amount = ROW_COUNT;
-        IF amount > 0 THEN
+        -- Chunks end with a day, unless somebody has set another interval: then one of them lies across the limit.
+        IF EXISTS (
+            SELECT FROM timescaledb_information.chunks AS c
+            WHERE c.hypertable_schema = 'public' AND c.hypertable_name = relation AND c.range_start < stored
+        ) THEN
+            EXECUTE format('DELETE FROM public.%I WHERE timestamp < $1', relation) USING stored;
+            GET DIAGNOSTICS amount = ROW_COUNT;
             dropped := dropped || jsonb_build_object('relation', relation, 'unit', 'rows', 'count', amount);
         END IF;
     END LOOP;
@@ -222,6 +225,58 @@ COMMENT ON FUNCTION stacklens.archive_old_data() IS
 ' count}]}], compression: {state, chunks}}.';
 
 
+CREATE OR REPLACE FUNCTION stacklens.archive_lines(report jsonb)
+RETURNS SETOF text
+LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT line
+    FROM (
+        SELECT
+            tiers.place,
+            format(
+                '%s tier, all before %s UTC: %s',
+                tiers.tier ->> 'tier',
+                to_char((tiers.tier ->> 'archived_before')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
+                coalesce(
+                    (
+                        SELECT string_agg(
+                            format(
+                                '%s %s of %s',
+                                part ->> 'count',
+                                CASE part ->> 'count'
+                                    WHEN '1' THEN rtrim(part ->> 'unit', 's') ELSE part ->> 'unit'
+                                END,
+                                part ->> 'relation'
+                            ),
+                            ', '
+                            ORDER BY parts.place
+                        )
+                        FROM jsonb_array_elements(tiers.tier -> 'dropped') WITH ORDINALITY AS parts (part, place)
+                        WHERE part ->> 'count' <> '0'
+                    ) || ' dropped',
+                    'nothing to drop'
+                )
+            ) AS line
+        FROM jsonb_array_elements(report -> 'tiers') WITH ORDINALITY AS tiers (tier, place)
+        UNION ALL
+        SELECT
+            1000,
+            format(
+                'compression: %s%s',
+                report #>> '{compression,state}',
+                CASE WHEN report #>> '{compression,state}' = 'on'
+                    THEN format(', %s chunk(s) compressed', report #>> '{compression,chunks}')
+                    ELSE ''
+                END
+            )
+    ) AS lines
+    ORDER BY place
+$$;
+
+COMMENT ON FUNCTION stacklens.archive_lines(jsonb) IS
+'The report of stacklens.archive_old_data() for people: a line for each tier, and one about compression.';
+
+
 CREATE OR REPLACE FUNCTION public.analytics_archive_old_data()
 RETURNS SETOF text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -230,38 +285,7 @@ AS $$
 DECLARE
     report CONSTANT jsonb := stacklens.archive_old_data();
 BEGIN
-    RETURN QUERY
-    SELECT format(
-        '%s tier, all before %s UTC: %s',
-        tier ->> 'tier',
-        to_char((tier ->> 'archived_before')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
-        coalesce(
-            (
-                SELECT string_agg(
-                    format(
-                        '%s %s of %s',
-                        part ->> 'count',
-                        CASE WHEN part ->> 'count' = '1' THEN rtrim(part ->> 'unit', 's') ELSE part ->> 'unit' END,
-                        part ->> 'relation'
-                    ),
-                    ', '
-                    ORDER BY place
-                )
-                FROM jsonb_array_elements(tier -> 'dropped') WITH ORDINALITY AS parts (part, place)
-                WHERE part ->> 'count' <> '0'
-            ) || ' dropped',
-            'nothing to drop'
-        )
-    )
-    FROM jsonb_array_elements(report -> 'tiers') AS tiers (tier);
-    RETURN NEXT format(
-        'compression: %s%s',
-        report #>> '{compression,state}',
-        CASE WHEN report #>> '{compression,state}' = 'on'
-            THEN format(', %s chunk(s) compressed', report #>> '{compression,chunks}')
-            ELSE ''
-        END
-    );
+    RETURN QUERY SELECT stacklens.archive_lines(report);
 END
 $$;
 

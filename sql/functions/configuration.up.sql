@@ -48,3 +48,21 @@ $$;
 COMMENT ON FUNCTION stacklens.retention_days(text) IS
 'Days that tier hot, warm or cold keeps: from system_config, 1, 7 and 30 where nothing is set. An error that says what'
 ' is wrong for anything but 1 to 36500.';
+
+
+CREATE OR REPLACE FUNCTION stacklens.keeps_window(window_name text)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT coalesce(
+        (
+            SELECT window_name = ANY (string_to_array(stored.value, ','))
+            FROM public.system_config AS stored
+            WHERE stored.key = 'aggregation_windows'
+        ),
+        true
+    )
+$$;
+
+COMMENT ON FUNCTION stacklens.keeps_window(text) IS
+'Whether windows of a size (1min, 5min, 1hour) are kept: AGGREGATION_WINDOWS of system_config; all where not set.';

@@ -44,16 +44,9 @@ CREATE OR REPLACE FUNCTION stacklens.range_bounds(
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
 DECLARE
-    windows CONSTANT text[] := string_to_array(
-        coalesce(
-            (SELECT c.value FROM public.system_config AS c WHERE c.key = 'aggregation_windows'),
-            '1min,5min,1hour'
-        ),
-        ','
-    );
-    has_minutes CONSTANT boolean := '1min' = ANY (windows);
-    has_fives CONSTANT boolean := '5min' = ANY (windows);
-    has_hours CONSTANT boolean := '1hour' = ANY (windows);
+    has_minutes CONSTANT boolean := stacklens.keeps_window('1min');
+    has_fives CONSTANT boolean := stacklens.keeps_window('5min');
+    has_hours CONSTANT boolean := stacklens.keeps_window('1hour');
     warm CONSTANT timestamptz := (SELECT t.archived_before FROM public.retention_tiers AS t WHERE t.tier = 'warm');
     cold CONSTANT timestamptz := (SELECT t.archived_before FROM public.retention_tiers AS t WHERE t.tier = 'cold');
     last_moment CONSTANT timestamptz := until - interval '1 microsecond';
