@@ -57,9 +57,7 @@ def test_up_tells_what_it_applied(migrate: Migrate, tmp_path: Path) -> None:
     status, output, _ = migrate("up", "--output-json", str(tmp_path / "up.json"))
     assert status == 0
     last = f"The database is at version {len(LABELS)}."
-    assert output.splitlines() == [f"applied {name}" for name in [*LABELS, *SCRIPTS]] + [
-        last
-    ]
+    assert output.splitlines() == [f"applied {name}" for name in [*LABELS, *SCRIPTS]] + [last]
     assert report(tmp_path / "up.json") == {
         "version": len(LABELS),
         "applied": LABELS,
