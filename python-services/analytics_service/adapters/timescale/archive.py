@@ -31,8 +31,7 @@ def archive_old_data(settings: Settings) -> Archived:
     and nothing was dropped. Raises psycopg2 errors.
     """
     opened = parameters(settings, application_name="stacklens-archive", statement_timeout_ms=0)
-    with contextlib.closing(opened.connect()) as connection:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(_ARCHIVE)
-            ((report, lines),) = cursor.fetchall()
+    with contextlib.closing(opened.connect()) as conn, conn, conn.cursor() as cur:
+        cur.execute(_ARCHIVE)
+        ((report, lines),) = cur.fetchall()
     return Archived(report, lines)
