@@ -32,6 +32,9 @@ COMMANDS: dict[str, Entry] = {
     "api": Entry(f"{_CLI}.api:api", "Run the dashboard API."),
     "migrate": Entry(f"{_CLI}.migrate:migrate", "Bring the database schema up, down, or check it."),
     "topics": Entry(f"{_CLI}.topics:topics", "Create or list the Kafka topics."),
+    "archive": Entry(
+        f"{_CLI}.archive:archive", "Drop what is older than the retention tiers keep."
+    ),
     "replay": Entry(f"{_CLI}.replay:replay", "Send recorded events to the input topic."),
     "generate": Entry(f"{_CLI}.generate:generate", "Send lifelike made-up traffic."),
     "dead-letters": Entry(
