@@ -32,6 +32,7 @@ from analytics_service.ingest.dependencies import PROBE_S, Dependency
 from analytics_service.ingest.figures import Figures
 from analytics_service.ingest.flusher import Flusher
 from analytics_service.ingest.pipeline import Pipeline
+from analytics_service.ingest.session import Session
 from analytics_service.ingest.work import Work
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class IngestService:
             self._flusher,
             event_rules(settings),
             Limits(linger_s=linger),
-            is_same_topic=lambda session: self.coordinator.is_same_topic(session),
+            is_same_topic=self._is_same_topic,
             on_conflict=self._resync,
             on_committed=self._committed,
         )
@@ -136,6 +137,9 @@ class IngestService:
             logger.warning("%s: %s", name, self._pool.params.why(error))
         elif error is not None:
             logger.error("%s failed", name, exc_info=error)
+
+    async def _is_same_topic(self, session: Session) -> bool | None:
+        return await self.coordinator.is_same_topic(session)
 
     def _resync(self, why: str) -> None:
         if self._consumer is not None:

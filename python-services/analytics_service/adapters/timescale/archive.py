@@ -31,7 +31,9 @@ def archive_old_data(settings: Settings) -> Archived:
     and nothing was dropped. Raises psycopg2 errors.
     """
     opened = parameters(settings, application_name="stacklens-archive", statement_timeout_ms=0)
-    with contextlib.closing(opened.connect()) as conn, conn, conn.cursor() as cur:
-        cur.execute(_ARCHIVE)
-        ((report, lines),) = cur.fetchall()
+    with contextlib.closing(opened.connect()) as conn:
+        with conn.cursor() as cur:
+            cur.execute(_ARCHIVE)
+            ((report, lines),) = cur.fetchall()
+        conn.commit()
     return Archived(report, lines)

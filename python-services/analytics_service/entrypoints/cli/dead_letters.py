@@ -241,8 +241,9 @@ def discard(ids: tuple[int, ...], output_json: Path | None) -> int:
       stacklens dead-letters discard 17 18
       stacklens dead-letters discard 17 --output-json discarded.json
     """
-    with _database(load_settings()) as conn, conn:
+    with _database(load_settings()) as conn:
         discarded = discard_letters(conn, ids)
+        conn.commit()
     left = sorted(set(ids) - set(discarded))
     click.echo(f"discarded {len(discarded)}")
     if left:
