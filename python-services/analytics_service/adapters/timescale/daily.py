@@ -88,7 +88,8 @@ def build_step(conn: connection, window: Window) -> int | None:
             merged = 0 if _mark_one_day(cur, window) else _merge_some(cur, window, since)
         conn.commit()
     except BaseException:
-        conn.rollback()
+        if not conn.closed:
+            conn.rollback()
         raise
     return merged
 

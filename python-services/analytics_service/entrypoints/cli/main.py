@@ -34,6 +34,9 @@ COMMANDS: dict[str, Entry] = {
     "topics": Entry(f"{_CLI}.topics:topics", "Create or list the Kafka topics."),
     "replay": Entry(f"{_CLI}.replay:replay", "Send recorded events to the input topic."),
     "generate": Entry(f"{_CLI}.generate:generate", "Send lifelike made-up traffic."),
+    "recalculate": Entry(
+        f"{_CLI}.recalculate:recalculate", "Compute stored windows anew from raw events."
+    ),
     "verify": Entry(f"{_CLI}.verify:verify", "Check that a deployment is healthy."),
     "hash-password": Entry(f"{_CLI}.hash_password:hash_password", "Hash a password for API_USERS."),
 }
