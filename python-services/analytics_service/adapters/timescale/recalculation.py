@@ -1,7 +1,7 @@
 """One batch of a recalculation: the rows of a few services in one window, built anew while flushes go on.
 
-Why the result is exact is written in docs/decisions, "Recalculation": lock the row, then read what it is made of in a statement of
-its own, then replace the row, or roll back if one appeared meanwhile.
+Why the result is exact is written in docs/decisions, "Recalculation": lock the row, then read what it is made of in a
+statement of its own, then replace the row, or roll back if one appeared meanwhile.
 """
 
 from __future__ import annotations
