@@ -21,7 +21,7 @@ from tests.reference.compare import compare_windows
 from tests.waiting import wait_until
 
 SEED = 99
-JOBS = 4
+JOBS = 3
 ODD = ("it's", 'say "hi"', "back\\slash", "日本 語", "{a,b}", "-2h", "x" * 255, "%s", "tab\there")
 TABLES = ("analytics_metrics_1min", "analytics_metrics_5min", "analytics_metrics_1hour")
 RANGE = ("--from", "-4h", "--to", "now")

@@ -26,8 +26,8 @@ from analytics_service.domain.windows import Window
 DAY_S = 86_400
 # How far a worker's clock may lag behind the database's before a day that is over goes unnoticed by a flush.
 CLOCK_TOLERANCE_S = 300
-# Rows of hourly windows that one transaction merges: 50 days of 24 hours, about 0.2 s.
-_HOURS_AT_ONCE = 50 * 24
+# Rows of hourly windows that one transaction merges: 20 days of 24 hours, some 0.1 s.
+_HOURS_AT_ONCE = 20 * 24
 _COLD = "cold"
 # A builder frozen in its transaction holds markers that flushes wait for.
 _SESSION = """

