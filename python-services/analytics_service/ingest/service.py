@@ -18,6 +18,7 @@ from analytics_service.adapters.kafka.dead_letter_topic import DeadLetterRelay
 from analytics_service.adapters.kafka.topic_watch import TopicWatch
 from analytics_service.adapters.kafka.topics import TopicError
 from analytics_service.adapters.timescale.connecting import parameters
+from analytics_service.adapters.timescale.daily import build_step
 from analytics_service.adapters.timescale.dead_letters import pending_figures
 from analytics_service.adapters.timescale.errors import PoolError
 from analytics_service.adapters.timescale.offsets import publish_lag
@@ -42,6 +43,7 @@ TOPIC_CHECK_S = 10.0
 DATABASE_CHECK_S = 2.0
 KAFKA_COMMIT_S = 5.0
 RELAY_S = 1.0
+DAYS_S = 60.0
 # How long a flush waits for company; an operator's large KAFKA_BATCH_TIMEOUT_MS must not make a lone event wait.
 LONGEST_LINGER_S = 0.2
 
@@ -104,6 +106,7 @@ class IngestService:
         self._every(DATABASE_CHECK_S, "database", self._check_database)
         self._every(self._topic_check_s, "topic", self._check_topic)
         self._every(RELAY_S, "relay", self._relay_copies)
+        self._every(DAYS_S, "days", self._build_days)
         self._every(KAFKA_COMMIT_S, "commit", self._commit_to_kafka)
         self._every(self._settings.stats_interval_sec, "figures", self._log_figures)
 
@@ -217,6 +220,15 @@ class IngestService:
         while self._database.is_trusted and self._broker.is_trusted:
             if not await self._call(self._relay.step):
                 return
+
+    async def _build_days(self) -> None:
+        while await self._call(self._build_some_days) is not None:
+            pass
+
+    def _build_some_days(self) -> int | None:
+        coarsest = window_named(self._settings.aggregation_windows[-1])
+        with self._pool.connection() as conn:
+            return build_step(conn, coarsest)
 
     async def _log_figures(self) -> None:
         line = self._figures.line(time.monotonic(), self._health.lag)

@@ -11,11 +11,11 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.domain.delta import Delta
+from analytics_service.domain.times import EPOCH, from_epoch_s
 from analytics_service.domain.windows import DAY, Window, window_named
 from dashboard_api.merging import MERGED_COLUMNS, RowMerger
 from dashboard_api.queries.columns import FIGURE_COLUMNS
 from dashboard_api.ranges import Plan, plan_range
-from dashboard_api.times import EPOCH, from_epoch_s
 
 FETCHED_AT_ONCE = 500
 _AS_TEXT = ("latency_buckets", "latency_bucket_counts")

@@ -1,13 +1,14 @@
 """One flush: raw rows, window rows, dead letters and offsets in a single transaction.
 
 Order inside the transaction: retention limits (shared lock), offsets (compare and set, partitions ascending), replayed
-dead letters (ascending), raw rows and dead letters, window merges last (1min, 5min, 1hour). Everybody who locks these
-tables keeps to that order.
+dead letters (ascending), raw rows and dead letters, window merges (1min, 5min, 1hour), markers of days that are over.
+Everybody who locks these tables keeps to that order.
 """
 
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
 from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS
+from analytics_service.adapters.timescale.daily import invalidate_days
 from analytics_service.adapters.timescale.dead_letters import insert_dead_letters
 from analytics_service.adapters.timescale.offsets import OffsetMove, move_offsets
 from analytics_service.adapters.timescale.prepared import Prepared, copy_chunks, count_before
@@ -94,6 +96,8 @@ def flush(
         for window in windows:
             cells = _at_or_after(prepared.cells[window.name], limits[window.tier], window, below)
             window_rows += merge_cells(cur, window, cells)
+            if window is windows[-1]:  # the coarsest: days are merged from its rows
+                invalidate_days(cur, cells, time.time())
         return FlushResult(
             work.events,
             raw_rows,

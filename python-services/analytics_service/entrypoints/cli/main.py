@@ -40,6 +40,9 @@ COMMANDS: dict[str, Entry] = {
     "dead-letters": Entry(
         f"{_CLI}.dead_letters:dead_letters", "List, show, replay or discard bad messages."
     ),
+    "recalculate": Entry(
+        f"{_CLI}.recalculate:recalculate", "Compute stored windows anew from raw events."
+    ),
     "verify": Entry(f"{_CLI}.verify:verify", "Check that a deployment is healthy."),
     "hash-password": Entry(f"{_CLI}.hash_password:hash_password", "Hash a password for API_USERS."),
 }
