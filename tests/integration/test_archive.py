@@ -172,7 +172,7 @@ def test_settled_records_go_and_open_ones_stay(database: Database) -> None:
         ("FAILED", old),
         ("PENDING", None),
     ):
-        database.execute(job, status, at)
+        database.execute(job, status, finished_at)
 
     line = archive(database)[2]
     for part in (
