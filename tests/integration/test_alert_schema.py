@@ -8,6 +8,8 @@ from psycopg2 import sql
 
 from tests.databases import Database
 
+pytestmark = pytest.mark.both_postgres
+
 CHECKLIST = """
 INSERT INTO analytics_alert_rules (rule_name, metric_name, operator, threshold, severity, notification_channels, enabled) VALUES
   ('High Error Rate',      'error_rate',     '>', 5.0,  'warning',  ARRAY['slack','email'], true),

@@ -19,6 +19,8 @@ from tests.databases import Database
 from tests.integration.whole_way import WholeWay
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.both_postgres
+
 ARCHIVE = "SELECT analytics_archive_old_data()"
 MICROSECOND = timedelta(microseconds=1)
 DAYS = {"hot": 1, "warm": 7, "cold": 30}
@@ -166,13 +168,13 @@ def test_settled_records_go_and_open_ones_stay(database: Database) -> None:
     ):
         database.execute(letter, offset, status, copy, at)
     job = "INSERT INTO recalculation_queue (job_type, status, finished_at) VALUES ('REFRESH_VIEWS', %s, %s)"
-    for status, at in (
+    for status, finished_at in (
         ("COMPLETED", old),
         ("COMPLETED", young),
         ("FAILED", old),
         ("PENDING", None),
     ):
-        database.execute(job, status, at)
+        database.execute(job, status, finished_at)
 
     line = archive(database)[2]
     for part in (

@@ -77,6 +77,7 @@ def finished(process: subprocess.Popen[str]) -> str:
     return output
 
 
+@pytest.mark.both_postgres
 def test_a_fresh_database_gets_the_whole_schema(empty_database: Database) -> None:
     """Every migration in order, then the functions."""
     report = Migrator(settings_for(empty_database)).up()
@@ -85,6 +86,7 @@ def test_a_fresh_database_gets_the_whole_schema(empty_database: Database) -> Non
     assert versions(empty_database) == list(range(1, len(MIGRATIONS) + 1))
 
 
+@pytest.mark.both_postgres
 def test_up_again_changes_nothing(empty_database: Database) -> None:
     """The second run reports nothing and leaves schema and privileges as they are."""
     migrator = Migrator(settings_for(empty_database))
@@ -95,6 +97,7 @@ def test_up_again_changes_nothing(empty_database: Database) -> None:
     assert snapshot(empty_database) == before
 
 
+@pytest.mark.both_postgres
 def test_down_to_nothing_and_up_again(empty_database: Database) -> None:
     """The way back leaves only the runner's records; the way there gives the same schema again."""
     migrator = Migrator(settings_for(empty_database))
@@ -117,6 +120,7 @@ def test_down_to_nothing_and_up_again(empty_database: Database) -> None:
     assert snapshot(empty_database) == before
 
 
+@pytest.mark.both_postgres
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS) + 1))
 def test_each_migration_forwards_and_backwards(
     empty_database: Database, sql_dir: Path, version: int

@@ -20,7 +20,7 @@ DAY0 = 1_790_035_200  # 2026-09-22, a day's start
 DAY = 86_400
 HOUR = 3_600
 END = DAY0 + 3 * DAY + 7 * HOUR
-RANGES = 60
+RANGES = 40
 QUERY = """
 SELECT service, total_requests, failed_requests, latency_min_ms, latency_max_ms, high_risk_count, error_rate,
     latency_mean_ms, stacklens.latency_percentiles(latency, '{0.5,0.95,0.99}', latency_min_ms, latency_max_ms)
@@ -124,6 +124,7 @@ def test_any_range_is_covered_exactly_once(database: Database, marked_days: int 
     ) == [(len(made),)]
 
 
+@pytest.mark.both_postgres
 def test_a_range_begins_where_its_tiers_begin(database: Database) -> None:
     """Minutes from day 2 on, everything else from day 1 on; what lies below is not read even if it is there."""
     made = samples(2)
@@ -155,6 +156,7 @@ def test_windows_that_are_not_kept_are_not_read(database: Database, kept: str, s
         check(database, totals(made, *rounded(since, until, step)), since, until)
 
 
+@pytest.mark.both_postgres
 def test_only_chunks_of_the_range_are_opened(database: Database) -> None:
     """Three days of chunks a table; an hour ago touches one of each."""
     made = samples(4, 500)
@@ -184,6 +186,7 @@ def test_a_service_alone_is_found_by_its_index(database: Database) -> None:
     assert found == [(totals(made, DAY0, END)["b"].total,)]
 
 
+@pytest.mark.both_postgres
 def test_percentiles_at_once_are_those_one_by_one(database: Database) -> None:
     """In the order asked for; nothing of an empty histogram."""
     rows = database.rows(
@@ -200,6 +203,7 @@ def test_percentiles_at_once_are_those_one_by_one(database: Database) -> None:
     assert database.rows(empty) == [(None,)]
 
 
+@pytest.mark.both_postgres
 @pytest.mark.parametrize(
     ("bucket", "low", "high"),
     [

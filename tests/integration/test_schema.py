@@ -11,6 +11,8 @@ from psycopg2 import sql
 from tests.databases import Database
 from tests.schema_inspection import hypertables, public_functions, tables, without_comment
 
+pytestmark = pytest.mark.both_postgres
+
 METRICS = ("analytics_metrics_1min", "analytics_metrics_5min", "analytics_metrics_1hour")
 HYPERTABLES = {"analytics_events", *METRICS}
 TABLES = HYPERTABLES | {

@@ -21,6 +21,8 @@ from tests.integration.filled_windows import Sample, fill, moment, totals
 from tests.integration.whole_way import WholeWay
 from tests.reference.brute_force import nearest_rank
 
+pytestmark = pytest.mark.both_postgres
+
 VIEWS = (
     "v_active_alerts_summary",
     "v_high_risk_events",
