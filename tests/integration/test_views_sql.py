@@ -188,13 +188,12 @@ def test_the_trend_is_hour_by_hour(database: Database) -> None:
 def test_high_risk_events_newest_first(database: Database) -> None:
     """Above the threshold, of the last day, 100 at most; whatever the windows were counted with."""
     start = now_s() - 3 * 3600
-    samples, risky = [], []
-    for number in range(400):
-        at, risk = start + number * 20, (0.9 if number % 2 else 0.8)
-        samples.append(Sample(at, "s", risk=risk))
-        database.execute(INSERT_EVENT, moment(at), "s", risk)
-        if risk > 0.8:
-            risky.append(moment(at))
+    samples = [
+        Sample(start + number * 20, "s", risk=0.9 if number % 2 else 0.8) for number in range(400)
+    ]
+    risky = [moment(sample.at_s) for sample in samples if sample.risk == 0.9]
+    with database.cursor() as cursor:
+        cursor.executemany(INSERT_EVENT, [(moment(s.at_s), "s", s.risk) for s in samples])
     store(database, samples)
     query = "SELECT timestamp, risk_score FROM v_high_risk_events"
     newest = [(at, 0.9) for at in sorted(risky, reverse=True)[:100]]
