@@ -79,7 +79,9 @@ def records_of(values: Sequence[bytes], partitions: int, batch: int) -> list[Par
             ]
             if records:
                 end = first + len(records)
-                batches.append(PartitionBatch(session, partition, end, 0, records))
+                batches.append(
+                    PartitionBatch(session, partition, records[0].offset, end, 0, records)
+                )
     return batches
 
 

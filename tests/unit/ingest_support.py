@@ -39,7 +39,10 @@ def batch(
 ) -> PartitionBatch:
     """Records at `offsets`; those in `bad` are no events."""
     records = [Record(o, b"bad" if o in bad else good_value(o), b"key %d" % o) for o in offsets]
-    return PartitionBatch(of, partition, records[-1].offset + 1, 0, records)
+    end = records[-1].offset + 1
+    expected = of.read_positions[partition]
+    of.read_positions[partition] = end
+    return PartitionBatch(of, partition, expected, end, 0, records)
 
 
 def part(

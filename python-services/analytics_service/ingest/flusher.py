@@ -10,7 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import psycopg2
-from psycopg2.errorcodes import LOCK_NOT_AVAILABLE
+from psycopg2.errorcodes import (
+    IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+    LOCK_NOT_AVAILABLE,
+    QUERY_CANCELED,
+)
 from psycopg2.extensions import connection
 
 from analytics_service import metrics
@@ -48,6 +52,7 @@ class Flusher:
         windows: Sequence[Window],
         high_risk_threshold: float,
         database: Dependency,
+        on_progress: Callable[[], None],
     ) -> None:
         self._parameters = parameters
         self._windows = windows
@@ -56,6 +61,7 @@ class Flusher:
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._conn: connection | None = None
         self._database = database
+        self._on_progress = on_progress
         self._attempts = Attempts()
         self.is_retrying = False
 
@@ -90,17 +96,18 @@ class Flusher:
                     if failures >= tries:
                         return await self._split(work, is_current, "it had failed before a restart")
                 await self._attempt(work)
-                self.is_retrying = False
-                self._database.succeeded()
+                self._answered()
+                self._on_progress()
                 return True
             except OwnershipLost as error:
                 metrics.FLUSH_FAILURES.labels("ownership").inc()
+                self._answered()
                 logger.warning("flush rolled back, offsets were moved by another worker: %s", error)
                 return False
             except ReplaysSettled as error:
                 logger.info("left out: %s", error)
                 metrics.REPLAYS.labels("ignored").inc(len(error.places))
-                work.leave_out(error.places)
+                await self._in_executor(work.leave_out, error.places)
                 continue
             except ConcurrentInsert as error:
                 logger.debug("flush tried again: %s", error)
@@ -117,12 +124,19 @@ class Flusher:
                         return await self._split(work, is_current, why)
                 else:
                     await self._note_trouble(error, why, backoff)
+                    if _took_too_long(error) and work.messages > 1 and is_current():
+                        return await self._in_halves(work, is_current, tries)
             if not is_current():
                 self.is_retrying = False
                 return False
             await asyncio.sleep(max(backoff, self._database.wait_s()))
             self._database.allows()
             backoff = min(2 * backoff, LONGEST_BACKOFF_S)
+
+    def _answered(self) -> None:
+        """The database did what it was asked to, or said why it cannot be done."""
+        self.is_retrying = False
+        self._database.succeeded()
 
     def close(self) -> None:
         """End threads and connection."""
@@ -216,14 +230,22 @@ class Flusher:
         if work.messages <= 1:
             letters = [as_dead_letters(part, "processing_failed", why) for part in work.parts]
             return await self.commit(Work(work.session, letters), is_current)
+        return await self._in_halves(work, is_current, 1)
+
+    async def _in_halves(self, work: Work, is_current: Callable[[], bool], tries: int) -> bool:
         for half in work.halves():
-            # Only a message on its own deserves several tries before it is called the culprit.
-            tries = 1 if half.messages > 1 else POISON_ATTEMPTS
-            if not await self._store(half, is_current, tries):
+            # A message on its own deserves several tries before it is called the culprit.
+            allowed = tries if half.messages > 1 else POISON_ATTEMPTS
+            if not await self._store(half, is_current, allowed):
                 return False
             # The second half starts where the first one ended.
             half.session.committed.update(half.next_offsets())
         return True
+
+
+def _took_too_long(error: Exception) -> bool:
+    """Whether the database ended the flush for its duration: less at a time may pass."""
+    return getattr(error, "pgcode", None) in (QUERY_CANCELED, IDLE_IN_TRANSACTION_SESSION_TIMEOUT)
 
 
 def _count(work: Work, result: FlushResult) -> None:

@@ -60,6 +60,7 @@ class Pipeline:
         self._ready: asyncio.Queue[Work] = asyncio.Queue()
         self._may_prepare = asyncio.Event()
         self._may_prepare.set()
+        self._added: dict[int, int] = {}
         self._taken = 0
         self._draining = False
         self._room.set()
@@ -67,6 +68,7 @@ class Pipeline:
 
     def begin(self, session: Session) -> None:
         """Take batches of `session` from now on."""
+        self._added = dict(session.committed)
         self._buffer.open(session)
         self._wake()
 
@@ -97,6 +99,13 @@ class Pipeline:
             await self._room.wait()
         if self._draining or not self._buffer.accepts(batch):
             return
+        if self._added.get(batch.partition) != batch.expected_offset:
+            self._buffer.open(None)
+            self._on_conflict(
+                f"a batch of partition {batch.partition} went missing on its way here"
+            )
+            return
+        self._added[batch.partition] = batch.next_offset
         first = batch.records[0].offset
         self._buffer.add(
             decode_part(batch, first, self._rules, time.time_ns() // 1000), time.monotonic()

@@ -72,9 +72,11 @@ class IngestService:
             [window_named(name) for name in settings.aggregation_windows],
             settings.high_risk_threshold,
             self._database,
+            health.progress,
         )
         self._topic = TopicWatch(settings, settings.kafka_input_topic)
         self._relay = DeadLetterRelay(settings, pool)
+        self._relaying = ThreadPoolExecutor(1, thread_name_prefix="relay")
         self._consumer: Any = None
         self._to_commit: dict[int, int] = {}
         self._lags: dict[int, int] = {}
@@ -117,6 +119,7 @@ class IngestService:
     def close(self) -> None:
         """End threads and connections."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._relaying.shutdown(wait=True, cancel_futures=True)
         self._flusher.close()
         self._relay.close()
         self._topic.close()
@@ -149,7 +152,6 @@ class IngestService:
             self._consumer.request_resync(why)
 
     def _committed(self, work: Work) -> None:
-        self._health.progress()
         self._to_commit.update(work.next_offsets())
         self._figures.add(work)
 
@@ -161,6 +163,8 @@ class IngestService:
             partition: consumer.behind(session, partition, self._ends.get(partition, 0))
             for partition in session.committed
         }
+        for partition in self._lags.keys() - lags.keys():
+            metrics.CONSUMER_LAG.remove(str(partition))
         for partition, lag in lags.items():
             metrics.CONSUMER_LAG.labels(str(partition)).set(lag)
         self._health.lag = sum(lags.values())
@@ -207,8 +211,10 @@ class IngestService:
             self._health.report("broker", False, type(error).__name__)
             self._broker.failed(f"{type(error).__name__}: {error}")
             raise
-        self._topic_check_s = TOPIC_CHECK_S
-        self._health.report("broker", True)
+        self._topic_check_s = TOPIC_CHECK_S if found else PROBE_S
+        self._health.report(
+            "broker", found is not None, "ok" if found else "the input topic is missing"
+        )
         self._broker.succeeded()
         session = self.coordinator.session
         if session is not None and found != session.topic_id:
@@ -218,7 +224,10 @@ class IngestService:
 
     async def _relay_copies(self) -> None:
         while self._database.is_trusted and self._broker.is_trusted:
-            if not await self._call(self._relay.step):
+            # A thread of its own: it may wait for the broker while others are to answer.
+            if not await asyncio.get_running_loop().run_in_executor(
+                self._relaying, self._relay.step
+            ):
                 return
 
     async def _build_days(self) -> None:

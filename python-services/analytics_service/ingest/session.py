@@ -26,11 +26,14 @@ class Session:
 class PartitionBatch:
     """Consecutive records of one partition as fetched; `next_offset` is the one after the last.
 
+    `expected_offset` is the `next_offset` of the batch before: the first record may lie behind it, where the log has
+    holes.
     `lag` counts the messages of the partition that are behind this batch.
     """
 
     session: Session
     partition: int
+    expected_offset: int
     next_offset: int
     lag: int
     records: Sequence[Any]

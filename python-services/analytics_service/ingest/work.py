@@ -168,9 +168,10 @@ def _without(part: Part, offsets: Collection[int]) -> Part:
     if not left_out:
         return part
     kept = [place for place, offset in enumerate(part.offsets) if offset not in left_out]
+    events = list(part.events)  # at once: each look at forgotten events decodes them all
     return replace(
         part,
-        events=[part.events[place] for place in kept],
+        events=[events[place] for place in kept],
         offsets=[part.offsets[place] for place in kept],
         sources=[part.sources[place] for place in kept],
         again=None,

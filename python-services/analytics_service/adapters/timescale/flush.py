@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
@@ -19,7 +20,7 @@ from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS
 from analytics_service.adapters.timescale.daily import invalidate_days
 from analytics_service.adapters.timescale.dead_letters import insert_dead_letters
 from analytics_service.adapters.timescale.offsets import OffsetMove, move_offsets
-from analytics_service.adapters.timescale.prepared import Prepared, copy_chunks, count_before
+from analytics_service.adapters.timescale.prepared import Prepared, copy_chunks
 from analytics_service.adapters.timescale.replays import (
     lock_pending,
     mark_failed_again,
@@ -115,9 +116,11 @@ def _allowed_rows(
     """The raw rows that the hot tier may still hold; the others are counted."""
     if limit_us is None:
         return prepared.raw_rows, prepared.chunks
-    below["hot"] = count_before(work.parts, limit_us)
+    below["hot"] = int(np.count_nonzero(prepared.times_us < limit_us))
     if not below["hot"]:
         return prepared.raw_rows, prepared.chunks
+    if below["hot"] == prepared.raw_rows:
+        return 0, ()
     return prepared.raw_rows - below["hot"], copy_chunks(work, limit_us)
 
 
