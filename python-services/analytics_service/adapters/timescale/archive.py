@@ -30,8 +30,9 @@ def archive_old_data(settings: Settings) -> Archived:
     Waits for flushes and readers in the way, for about half a minute in all; then raises psycopg2's LockNotAvailable
     and nothing was dropped. Raises psycopg2 errors.
     """
-    opened = parameters(settings, application_name="stacklens-archive", statement_timeout_ms=0)
-    with contextlib.closing(opened.connect()) as conn, conn, conn.cursor() as cur:
+    session = parameters(settings, application_name="stacklens-archive", statement_timeout_ms=0)
+    conn = session.connect()
+    with contextlib.closing(conn), conn, conn.cursor() as cur:
         cur.execute(_ARCHIVE)
         ((report, lines),) = cur.fetchall()
     return Archived(report, lines)
