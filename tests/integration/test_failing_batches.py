@@ -67,3 +67,24 @@ def test_a_batch_that_had_failed_often_enough_is_split_at_once(way: WholeWay) ->
     assert letters == [(1, "processing_failed")]
     rows = way.database.rows("SELECT kafka_offset FROM analytics_events ORDER BY kafka_offset")
     assert rows == [(0,), (2,), (3,)]
+
+
+def test_what_takes_the_database_too_long_is_tried_in_smaller_pieces(way: WholeWay) -> None:
+    """A flush that runs into the statement timeout would do so for ever."""
+    way.database.execute(
+        """
+        CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_sleep(0.03); RETURN NEW; END $$;
+        CREATE TRIGGER be_slow BEFORE INSERT ON analytics_events FOR EACH ROW EXECUTE FUNCTION be_slow()
+        """
+    )
+    way.send(
+        [Outgoing(n % 2, good_value(user_id=f"u{n}")) for n in range(500)]
+    )  # 15 s by one statement of 10 s
+    worker = way.start()
+    way.wait_settled()
+    assert way.differences() == []
+    assert worker.metric("stacklens_flush_failures_total", cause="batch") == 0
+    assert worker.metric("stacklens_flush_failures_total", cause="database") >= 1
+    assert failures(way) == []
+    assert worker.terminate() == 0

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from analytics_service.adapters.health_server import HealthServer
-from analytics_service.health import LOOP_SILENCE_S, STALL_S, Health
+from analytics_service.health import LOOP_SILENCE_S, NOT_READING_S, STALL_S, Health
 
 
 class Clock:
@@ -122,6 +122,35 @@ def test_a_stall(
     if reason is not None:
         assert reason == f"10 messages wait and none was committed for {STALL_S + 1:.0f} s"
     health.progress()
+    assert health.dead_reason() is None
+
+
+@pytest.mark.parametrize(
+    ("reading", "away", "dead"),
+    [
+        (False, None, True),  # out of the group, or stuck on its way into it
+        (True, None, False),
+        (False, "broker", False),  # nothing to be had from it
+        (False, "database", False),
+    ],
+)
+def test_a_worker_that_never_comes_to_read(
+    health: Health, clock: Clock, reading: bool, away: str | None, dead: bool
+) -> None:
+    assert health.dead_reason() is None
+    health.reading = reading
+    if away is not None:
+        health.report(away, False, "OperationalError")
+    clock.pass_(NOT_READING_S)
+    health.beat()
+    assert health.dead_reason() is None
+    clock.pass_(1)
+    health.beat()
+    reason = health.dead_reason()
+    assert (reason is not None) is dead
+    if reason is not None:
+        assert reason.startswith(f"nothing has been read for {NOT_READING_S + 1:.0f} s")
+    health.reading = True
     assert health.dead_reason() is None
 
 

@@ -419,3 +419,23 @@ def test_a_session_that_ends_while_the_broker_is_away_is_not_waited_for(
             assert it.offsets() == []
 
     run(test())
+
+
+def test_a_batch_that_went_missing_on_its_way_is_read_again() -> None:
+    async def test() -> None:
+        async with running() as it:
+            now = session()
+            it.pipeline.begin(now)
+            await it.pipeline.add(batch(now, 0, [0, 1]))
+            await until(lambda: it.offsets() == [["0", "1"]])
+            batch(now, 0, [2, 3])  # read, and lost before it was handed over
+            await it.pipeline.add(batch(now, 0, [4]))
+            assert it.conflicts == ["a batch of partition 0 went missing on its way here"]
+            await turns()
+            assert it.offsets() == [["0", "1"]]
+            again = session()
+            it.pipeline.begin(again)
+            await it.pipeline.add(batch(again, 1, [5]))  # a hole in the log is none in our reading
+            await until(lambda: it.offsets() == [["0", "1"], ["5"]])
+
+    run(test())

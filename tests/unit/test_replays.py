@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from analytics_service.domain.events import Event
 from analytics_service.domain.replays import HEADER, replay_header, replayed_letter
 from analytics_service.ingest.work import DeadLetter, Part, Work, as_dead_letters
 from tests.unit.ingest_support import part, session, users
@@ -71,6 +72,21 @@ def test_left_out_messages_are_gone_and_their_offsets_stay_read() -> None:
     assert work.messages == 5
     assert work.replays() == [(21, 1, 1)]
     assert work.prepared is None
+
+
+def test_leaving_out_decodes_forgotten_events_once() -> None:
+    decoded = []
+
+    def again() -> list[Event]:
+        decoded.append(1)
+        return list(part(0, range(500)).events)
+
+    of = replaying(replace(part(0, range(500)), again=again), {0: 1})
+    work = Work(session(), [of])
+    work.forget_events()
+    work.leave_out({(0, 0)})
+    assert users(work.all_events()) == [str(n) for n in range(1, 500)]
+    assert len(decoded) == 1
 
 
 def test_halves_share_the_replays_out() -> None:
