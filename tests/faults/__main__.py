@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         metavar="ROUNDS",
         default=0,
-        help="measure undisturbed recovery: one fault at a time, half a minute apart; after the seeds, if any are named",
+        help="measure undisturbed recovery: one fault at a time, half a minute apart; after the seeds, if named",
     )
     made.add_argument("--output-json", type=Path, help="write the report there as well")
     return made

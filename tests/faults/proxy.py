@@ -37,11 +37,13 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.refuse()
-        self.cut()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        try:
+            self.refuse()
+            self.cut()
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
     def accept(self) -> None:
         """Take connections (again)."""
@@ -125,4 +127,5 @@ class Proxy:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    with contextlib.suppress(OSError):  # it may have been closed a moment ago
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
