@@ -12,6 +12,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import psycopg2
+from kafka.errors import KafkaError
+
 from devstack.errors import DevstackError
 from tests.faults.arena import Arena, open_arena
 from tests.faults.disk import NoSmallDisk, SmallDisk, small_disk
@@ -91,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for number, (seed, plan) in enumerate(plans, start=1):
                 _say(f"run {number} of {len(plans)}: seed {seed}, {len(plan)} faults")
                 outcomes.append(_one(arena, seed, plan, given.rate))
-    except (AssertionError, DevstackError) as error:
+    except (AssertionError, DevstackError, OSError, KafkaError, psycopg2.Error) as error:
         broken = f"{type(error).__name__}: {error}"
     for line in summary_lines(outcomes, broken):
         _say(line)

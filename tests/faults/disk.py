@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import subprocess
 import tempfile
@@ -11,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
-KEPT_FREE = 64 * 1024
+LARGEST_PIECE = 64 << 20
+SMALLEST_PIECE = 16 << 10
 
 
 class NoSmallDisk(Exception):
@@ -27,10 +29,18 @@ class SmallDisk:
 
     def fill(self) -> int:
         """Leave (nearly) no room; the bytes taken."""
-        state = os.statvfs(self.directory)
-        size = max(1, state.f_bavail * state.f_frsize - KEPT_FREE)
+        size, piece = 0, LARGEST_PIECE
         with self._ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+            while piece >= SMALLEST_PIECE:
+                try:
+                    os.posix_fallocate(file.fileno(), size, piece)
+                    size += piece
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    piece //= (
+                        2  # the server writes meanwhile: what was free a moment ago may not be
+                    )
         return size
 
     def free(self) -> None:
