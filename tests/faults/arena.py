@@ -109,6 +109,7 @@ def open_run(arena: Arena, seed: int, rate: int, directory: Path, say: Say) -> I
         env = product_env(database, topics) | {
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{arena.broker_proxy.port}",
             "DB_PORT": str(arena.database_proxy.port),
+            "TMPDIR": str(directory),  # what a killed worker leaves behind goes with its log
         }
         progress = closing.enter_context(Progress(database))
         workers = closing.enter_context(Workers(env, directory, say))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -80,9 +81,7 @@ def run_plan(arena: Arena, seed: int, plan: Sequence[Fault], rate: int, say: Say
         injector.run(plan)
         outcome = _conclude(run, injector, seed, began, say)
     if outcome.good:
-        for log in directory.iterdir():
-            log.unlink()
-        directory.rmdir()
+        shutil.rmtree(directory)
     else:
         say(f"the workers' logs are in {directory}")
     return outcome
