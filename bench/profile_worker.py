@@ -64,7 +64,7 @@ class Stopwatch:
 
 def records_of(values: Sequence[bytes], partitions: int, batch: int) -> list[PartitionBatch]:
     """The values as the consumer hands them over: batches of one partition, the partitions in turn."""
-    session = Session("events", 1, {}, {})
+    session = Session("events", "id", 1, {}, {})
     now_ms = time.time_ns() // 1_000_000
     batches = []
     for at in range(0, len(values), batch * partitions):
@@ -79,7 +79,9 @@ def records_of(values: Sequence[bytes], partitions: int, batch: int) -> list[Par
             ]
             if records:
                 end = first + len(records)
-                batches.append(PartitionBatch(session, partition, end, 0, records))
+                batches.append(
+                    PartitionBatch(session, partition, records[0].offset, end, 0, records)
+                )
     return batches
 
 
@@ -108,7 +110,7 @@ def flush(watch: Stopwatch, parts: list[Part], stored: list[dict[Cell, dict[str,
     for part in parts:
         for at in range(0, len(part.events), COPY_CHUNK):
             watch.run("event_lines + encode", copy_chunk, part, at)
-    work = Work(Session("events", 1, {}, {}), parts)
+    work = Work(Session("events", "id", 1, {}, {}), parts)
     minutes = watch.run("fold_events", fold_events, work.all_events(), THRESHOLD)
     for window, rows in zip(WINDOWS, stored, strict=True):
         cells = watch.run("roll_up", roll_up, minutes, window)

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.broker import Broker
-from devstack.cache import Progress
+from devstack.cache import Part, Progress, default_directory
 from devstack.database import DATABASE, SUPERUSER, Postgres
 from devstack.errors import DevstackError
 from devstack.fetch import fetch
+from devstack.postgres15 import fetch_postgres15
 
-__all__ = ["DevstackError", "Stack", "own_servers", "running_stack"]
+__all__ = ["DevstackError", "Stack", "own_servers", "running_postgres15", "running_stack"]
+
+# 15: the embedded database is PostgreSQL 15 instead of 17.
+POSTGRES_VARIABLE = "STACKLENS_POSTGRES"
 
 
 @dataclass(frozen=True)
@@ -97,27 +101,60 @@ def running_stack(
         yield own
         return
     parts = fetch(cache_dir, progress)
-    directory = Path(tempfile.mkdtemp(prefix="stacklens-devstack-"))
-    directory.chmod(0o711)  # the database's user passes through; what is inside is its own
-    with contextlib.ExitStack() as closing:
-        closing.callback(shutil.rmtree, directory, ignore_errors=True)
+    postgres_part = _postgres_part(parts.postgres, cache_dir, progress)
+    with _directory() as directory, contextlib.ExitStack() as closing:
         kafka = Broker(parts.kafka, directory / "kafka", proxy_port=kafka_proxy_port)
         closing.callback(kafka.close)
         kafka.start()  # the slower of the two: it starts while the database's files are copied
         postgres = Postgres(
-            parts.postgres, postgres_directory or directory / "postgres", fsync=fsync
+            postgres_part, postgres_directory or directory / "postgres", fsync=fsync
         )
         closing.callback(postgres.close)
         postgres.start()
         postgres.wait_until_ready()
         kafka.wait_until_ready()
-        yield Stack(
-            kafka_bootstrap_servers=kafka.bootstrap_servers,
-            db_host="127.0.0.1",
-            db_port=postgres.port,
-            db_name=postgres.database,
-            db_user=postgres.user,
-            db_password=postgres.password,
-            kafka=kafka,
-            postgres=postgres,
-        )
+        yield _stack(kafka, postgres)
+
+
+@contextlib.contextmanager
+def running_postgres15(
+    cache_dir: Path | None = None, progress: Progress = to_stderr, *, fsync: bool = True
+) -> Iterator[Stack]:
+    """Yield a running PostgreSQL 15 without Kafka. Raises as `running_stack`."""
+    part = fetch_postgres15(cache_dir or default_directory(), progress)
+    with _directory() as directory, contextlib.ExitStack() as closing:
+        postgres = Postgres(part, directory / "postgres", fsync=fsync)
+        closing.callback(postgres.close)
+        postgres.start()
+        postgres.wait_until_ready()
+        yield _stack(None, postgres)
+
+
+def _postgres_part(usual: Part, cache_dir: Path | None, progress: Progress) -> Part:
+    wanted = os.environ.get(POSTGRES_VARIABLE, "17")
+    if wanted not in ("15", "17"):
+        raise DevstackError(f"{POSTGRES_VARIABLE} must be 15 or 17, not {wanted!r}")
+    return usual if wanted == "17" else fetch_postgres15(cache_dir or default_directory(), progress)
+
+
+@contextlib.contextmanager
+def _directory() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="stacklens-devstack-"))
+    try:
+        directory.chmod(0o711)  # the database's user passes through; what is inside is its own
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _stack(kafka: Broker | None, postgres: Postgres) -> Stack:
+    return Stack(
+        kafka_bootstrap_servers=kafka.bootstrap_servers if kafka else "",
+        db_host="127.0.0.1",
+        db_port=postgres.port,
+        db_name=postgres.database,
+        db_user=postgres.user,
+        db_password=postgres.password,
+        kafka=kafka,
+        postgres=postgres,
+    )

@@ -1,4 +1,4 @@
-"""PostgreSQL 17 with TimescaleDB 2.19 in a private prefix, listening on 127.0.0.1 only."""
+"""PostgreSQL with TimescaleDB 2.19 in a private prefix, listening on 127.0.0.1 only; 17 unless said otherwise."""
 
 from __future__ import annotations
 
@@ -62,18 +62,23 @@ def fetch_postgres(part: Part) -> None:
     work = Path(tempfile.mkdtemp(prefix="download-", dir=part.path))
     unpack(fetch_packages(work), part.path / "prefix")
     shutil.rmtree(work)
+    # No locale of this machine is needed: the server brings its own C.UTF-8.
+    make_template(part, "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+    part.finish()
+
+
+def make_template(part: Part, *locale: str) -> None:
+    """Make the empty cluster of a part whose programs are unpacked; `locale`: options of initdb."""
     template = part.path / "template"
     template.mkdir(mode=0o700)
     account = server_account()
     if account.uid is not None and account.gid is not None:
         os.chown(template, account.uid, account.gid)
     initdb: list[str | Path] = [_program(part, "initdb"), "--pgdata", template]
-    # No locale of this machine is needed: the server brings its own C.UTF-8.
-    initdb += ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin"]
-    initdb += ["--builtin-locale=C.UTF-8", "--auth=trust", "--no-sync", "--no-instructions"]
+    initdb += ["--encoding=UTF8", "--no-locale", *locale]
+    initdb += ["--auth=trust", "--no-sync", "--no-instructions"]
     _run([*initdb, "--username", SUPERUSER])
     _single_user(part, template, f"CREATE DATABASE {DATABASE}")
-    part.finish()
 
 
 class Postgres(GuardedProcess):
@@ -130,7 +135,8 @@ class Postgres(GuardedProcess):
 
 
 def _program(part: Part, name: str) -> Path:
-    return part.path / "prefix" / "usr/lib/postgresql/17/bin" / name
+    (directory,) = part.path.glob("prefix/usr/lib/postgresql/*/bin")
+    return directory / name
 
 
 def _single_user(part: Part, data: Path, statement: str) -> None:

@@ -73,18 +73,26 @@ def require_apt() -> None:
         )
 
 
-def fetch_packages(work: Path) -> list[Path]:
-    """Download the packages and what they need under `work`; return the .deb files."""
+def fetch_packages(
+    work: Path,
+    suite: str = SUITE,
+    packages: Sequence[str] = PACKAGES,
+    not_needed: Sequence[str] = NOT_NEEDED,
+) -> list[Path]:
+    """Download the packages and what they need under `work`; return the .deb files.
+
+    What is `not_needed` stays away although something depends on it.
+    """
     for directory in ("state/lists/partial", "cache/archives/partial", "none.d", "log"):
         (work / directory).mkdir(parents=True, exist_ok=True)
     architecture = _output(["dpkg", "--print-architecture"]).strip()
-    (work / "status").write_text("\n".join(_claims(architecture)))
+    (work / "status").write_text("\n".join(_claims(architecture, not_needed)))
     (work / "apt.conf").write_text(CONFIGURATION.format(architecture=architecture, work=work))
     failures = []
     for mirror in _mirrors():
         keyring = next((f"[signed-by={ring}] " for ring in KEYRINGS if ring.exists()), "")
-        (work / "sources.list").write_text(f"deb {keyring}{mirror} {SUITE} main\n")
-        for command in (["update", "--error-on=any"], ["install", "--download-only", *PACKAGES]):
+        (work / "sources.list").write_text(f"deb {keyring}{mirror} {suite} main\n")
+        for command in (["update", "--error-on=any"], ["install", "--download-only", *packages]):
             done = _apt_get(work, *command)
             if done.returncode != 0:
                 failures.append(f"{mirror}: {_complaint(done)}")
@@ -97,9 +105,29 @@ def fetch_packages(work: Path) -> list[Path]:
             f"{MIRROR_VARIABLE}=http://... (its keys: apt-get install -y debian-archive-keyring)"
         )
     raise NotHereError(
-        f"Debian {SUITE}'s packages could not be downloaded (is there a network?):\n  "
+        f"Debian {suite}'s packages could not be downloaded (is there a network?):\n  "
         + "\n  ".join(failures)
     )
+
+
+def fetch_source(work: Path, suite: str, package: str) -> Path:
+    """Download a source package from where `fetch_packages` took the others; its original archive.
+
+    apt-get checks signature and checksums. Raises NotHereError when it cannot be had.
+    """
+    sources = work / "sources.list"
+    options_and_mirror = sources.read_text().removeprefix("deb ").rsplit(" ", 2)[0]
+    sources.write_text(f"deb-src {options_and_mirror} {suite} main\n")
+    directory = work / "source"
+    directory.mkdir()
+    fetch = ["source", "--download-only", package]
+    for command in (["update", "--error-on=any"], fetch):
+        done = _apt_get(work, *command, directory=directory)
+        if done.returncode != 0:
+            raise NotHereError(
+                f"Debian {suite}'s source of {package} could not be downloaded: {_complaint(done)}"
+            )
+    return next(directory.glob("*.orig.tar.*"))
 
 
 def unpack(packages: list[Path], prefix: Path) -> None:
@@ -107,10 +135,19 @@ def unpack(packages: list[Path], prefix: Path) -> None:
     prefix.mkdir(parents=True)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda package: _output(["dpkg-deb", "-x", package, prefix]), packages))
-    loader = next(iter(sorted(prefix.glob("usr/lib*/**/ld-linux*.so.*"))), None)
+    # Before trixie the C library's package put its files under /lib, not /usr/lib.
+    loaders = (
+        found for top in ("usr/lib*", "lib*") for found in prefix.glob(f"{top}/**/ld-linux*.so.*")
+    )
+    loader = min(loaders, default=None)
     if loader is None:
         raise DevstackError("the unpacked packages hold no program loader")
-    libraries = [path for path in prefix.glob("usr/lib/*-linux-gnu*") if path.is_dir()]
+    libraries = [
+        path
+        for top in ("usr/lib", "lib")
+        for path in prefix.glob(f"{top}/*-linux-gnu*")
+        if path.is_dir()
+    ]
     search = ":".join(map(str, libraries))
     for program in sorted(prefix.glob("usr/lib/postgresql/*/bin/*")):
         with program.open("rb") as opened:
@@ -156,17 +193,20 @@ def _mirrors() -> Iterator[str]:
     yield from dict.fromkeys([*first, *(uri for uri in others if uri not in foreign)])
 
 
-def _claims(architecture: str) -> Iterator[str]:
-    for name in NOT_NEEDED:
+def _claims(architecture: str, not_needed: Sequence[str]) -> Iterator[str]:
+    for name in not_needed:
         yield (
             f"Package: {name}\nStatus: install ok installed\nArchitecture: {architecture}\n"
             f"Multi-Arch: foreign\nVersion: 9:999\nMaintainer: nobody\nDescription: not needed\n"
         )
 
 
-def _apt_get(work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _apt_get(
+    work: Path, *arguments: str, directory: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["apt-get", "-c", str(work / "apt.conf"), *arguments],
+        cwd=directory,
         env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -1,11 +1,15 @@
 """The run's one Kafka and TimescaleDB, and a database and topics of its own for each test.
 
+server           the PostgreSQL of a test's databases: the stack's, or 15 as well (see below)
 stack            the run's stack (shared, also between xdist's workers: never stop it)
 private_stack    a stack of this test alone, whose servers it may stop, kill and start
 database         a migrated database, dropped afterwards
 empty_database   a database without any schema, dropped afterwards
 topics           input, output and dead-letter topics, deleted afterwards
 settings_env     the environment of a product process on that database and those topics
+
+A test or module marked `both_postgres` runs on PostgreSQL 17 and again on 15. Where 15 cannot be had
+(no compiler, no Debian), that half is skipped and says why.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from dataclasses import dataclass
 import pytest
 from kafka.admin import KafkaAdminClient
 
-from devstack.api import Stack, running_stack
+from devstack.api import DevstackError, Stack, running_postgres15, running_stack
 from tests.databases import (
     Database,
     close_and_rename,
@@ -76,38 +80,56 @@ def private_stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def migrated_template(stack: Stack, run_stack: RunStack) -> str:
-    """The name of a migrated database to copy, made once per run by whoever comes first."""
-    name = run_stack.template_name
-    with maintenance(stack).cursor() as cursor:  # which holds the lock while it is open
-        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (name,))
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-        if cursor.fetchone() is None:
-            building = f"{name}_building"
-            drop_database(stack, building)
-            migrated = create_database(stack, building, "template0")
-            migrate(migrated)
-            close_and_rename(migrated, name)
-    return name
+def stack15() -> Iterator[Stack]:
+    """A PostgreSQL 15 without Kafka, for this process's tests."""
+    with contextlib.ExitStack() as closing:
+        try:
+            running = closing.enter_context(running_postgres15(fsync=False))
+        except DevstackError as error:
+            pytest.skip(str(error))
+        yield running
 
 
 @pytest.fixture
-def make_database(stack: Stack) -> Iterator[Callable[[str], Database]]:
+def server(request: pytest.FixtureRequest) -> Stack:
+    """Where the test's databases are; `stack15` is not started unless it is asked for."""
+    found: Stack = request.getfixturevalue(getattr(request, "param", "stack"))
+    return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests marked `both_postgres` on both servers; those on 15 in one process, which starts it."""
+    marked = metafunc.definition.get_closest_marker("both_postgres") is not None
+    if marked and "server" in metafunc.fixturenames and "topics" not in metafunc.fixturenames:
+        on_15 = pytest.param("stack15", id="pg15", marks=pytest.mark.xdist_group("postgres15"))
+        metafunc.parametrize("server", [pytest.param("stack", id="pg17"), on_15], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(stack: Stack, run_stack: RunStack) -> str:
+    """The name of a migrated database to copy on the run's stack."""
+    return ensure_template(stack, run_stack.template_name)
+
+
+@pytest.fixture
+def make_database(server: Stack) -> Iterator[Callable[[str], Database]]:
     """Make databases from a named template; all are dropped at the end of the test."""
     with contextlib.ExitStack() as dropping:
 
         def make(template: str) -> Database:
             name = f"test_{secrets.token_hex(6)}"
-            dropping.callback(drop_database, stack, name)
-            return create_database(stack, name, template)
+            dropping.callback(drop_database, server, name)
+            return create_database(server, name, template)
 
         yield make
 
 
 @pytest.fixture
-def database(make_database: Callable[[str], Database], migrated_template: str) -> Database:
+def database(
+    make_database: Callable[[str], Database], server: Stack, run_stack: RunStack
+) -> Database:
     """A fresh database with the product's whole schema."""
-    return make_database(migrated_template)
+    return make_database(ensure_template(server, run_stack.template_name))
 
 
 @pytest.fixture
@@ -140,6 +162,20 @@ def product_env(database: Database, topics: Topics) -> dict[str, str]:
         "KAFKA_CONSUMER_GROUP": f"group-{topics.input}",
         "METRICS_PORT": "0",
     }
+
+
+def ensure_template(server: Stack, name: str) -> str:
+    """Make the migrated database that others are copies of, unless somebody has; its name."""
+    with maintenance(server).cursor() as cursor:  # which holds the lock while it is open
+        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (name,))
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+        if cursor.fetchone() is None:
+            building = f"{name}_building"
+            drop_database(server, building)
+            migrated = create_database(server, building, "template0")
+            migrate(migrated)
+            close_and_rename(migrated, name)
+    return name
 
 
 def migrate(database: Database) -> None:

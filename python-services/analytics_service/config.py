@@ -62,6 +62,7 @@ class Settings:  # pylint: disable=too-many-instance-attributes  # one for each 
     retention_hot: int
     retention_warm: int
     retention_cold: int
+    enable_compression: bool
     log_level: str
     log_format: str
     max_threads: int

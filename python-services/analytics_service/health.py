@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 LOOP_SILENCE_S = 15.0
 # With messages waiting, dependencies that answer and no commit for so long, consumption stands still.
 STALL_S = 60.0
+# With dependencies that answer, no rebalance leaves a worker without a session for so long.
+NOT_READING_S = 120.0
 
 
 @dataclass(slots=True)
@@ -28,6 +30,7 @@ class Health:
     clock: Callable[[], float] = time.monotonic
     beat_at: float | None = None
     progressed_at: float = 0.0
+    read_at: float = 0.0
     lag: int = 0
     reading: bool = False
     stopping: bool = False
@@ -37,7 +40,7 @@ class Health:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.progressed_at = self.clock()
+        self.progressed_at = self.read_at = self.clock()
 
     def beat(self) -> None:
         """The event loop is alive."""
@@ -59,6 +62,10 @@ class Health:
         if self.beat_at is not None and now - self.beat_at > LOOP_SILENCE_S:
             return f"the event loop has not answered for {now - self.beat_at:.0f} s"
         all_there = all(part.ok for part in self.components.values())
+        if self.reading or self.beat_at is None or not all_there:
+            self.read_at = now
+        elif now - self.read_at > NOT_READING_S:
+            return f"nothing has been read for {now - self.read_at:.0f} s although all dependencies are there"
         stalled = self.reading and self.lag > 0 and all_there
         if stalled and now - self.progressed_at > STALL_S:
             return f"{self.lag} messages wait and none was committed for {now - self.progressed_at:.0f} s"

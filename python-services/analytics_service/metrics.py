@@ -79,6 +79,25 @@ DB_POOL_CONNECTIONS = Gauge(
     registry=REGISTRY,
 )
 
+BREAKER_STATE = Gauge(
+    "stacklens_circuit_breaker_state",
+    "Circuit breaker of a dependency: 0 closed, 1 open, 2 half open.",
+    ["dependency"],
+    registry=REGISTRY,
+)
+TOPIC_CHANGES = Counter(
+    "stacklens_topic_incarnation_changes",
+    "How often the input topic was found to be another one of the same name.",
+    registry=REGISTRY,
+)
+REPLAYS = Counter(
+    "stacklens_replays",
+    "Replayed dead letters: stored, failed again, or ignored because they were settled before.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+
+REPLAY_OUTCOMES = ("stored", "failed", "ignored")
 FLUSH_FAILURE_CAUSES = ("ownership", "database", "batch")
 
 for _reason in REASONS:
@@ -89,3 +108,5 @@ for _cause in FLUSH_FAILURE_CAUSES:
     FLUSH_FAILURES.labels(_cause)
 for _state in ("used", "idle"):
     DB_POOL_CONNECTIONS.labels(_state)
+for _outcome in REPLAY_OUTCOMES:
+    REPLAYS.labels(_outcome)

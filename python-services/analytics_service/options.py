@@ -102,6 +102,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("RETENTION_HOT", "1", days, "Days that raw events are kept."),
     Option("RETENTION_WARM", "7", days, "Days that 1min windows are kept."),
     Option("RETENTION_COLD", "30", days, "Days that 5min and 1hour windows are kept."),
+    Option("ENABLE_COMPRESSION", "false", boolean,
+        "Compress old chunks when archiving; needs TimescaleDB's own licence, skipped under Apache's."),
     Option("LOG_LEVEL", "INFO", one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", fold=str.upper),
         "Least level logged."),
     Option("LOG_FORMAT", "text", one_of("text", "json"), "One line of text, or one JSON object, an entry."),

@@ -12,9 +12,9 @@ from typing import TypeVar
 import msgspec
 from werkzeug.datastructures import MultiDict
 
+from analytics_service.domain.times import epoch_us, from_epoch_us, parse_moment
 from analytics_service.domain.windows import WINDOWS, Window, window_named
 from dashboard_api.errors import invalid_parameters
-from dashboard_api.times import epoch_us, from_epoch_us, parse_moment
 
 LONGEST_SERVICE = 255
 MOST_SERVICES = 500

@@ -26,14 +26,22 @@ CREATE OR REPLACE FUNCTION stacklens.latency_bucket_value(bucket integer)
 RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 AS $$
+    -- By way of the logarithm, and kept within what a double can hold: the outermost of the buckets (about -41,400 for
+    -- the smallest double, 39,400 for the greatest) would make power() or exp() fail.
     SELECT CASE
         WHEN bucket = -1000000 THEN 0
-        ELSE 2 * power(stacklens.latency_gamma(), bucket) / (stacklens.latency_gamma() + 1)
+        WHEN exponents.exponent > 709.782712893384 THEN '1.7976931348623157e308'
+        WHEN exponents.exponent < -745.1 THEN 0
+        ELSE exp(exponents.exponent)
     END
+    FROM (
+        SELECT bucket * ln(stacklens.latency_gamma()) + ln(2 / (stacklens.latency_gamma() + 1)) AS exponent
+    ) AS exponents
 $$;
 
 COMMENT ON FUNCTION stacklens.latency_bucket_value(integer) IS
-'Milliseconds that stand for every latency of a bucket: 2 gamma^i / (gamma + 1); 0 for bucket -1000000.';
+'Milliseconds that stand for every latency of a bucket: 2 gamma^i / (gamma + 1), at most the greatest double; 0 for'
+' bucket -1000000.';
 
 
 CREATE OR REPLACE FUNCTION stacklens.latency_percentile(
@@ -65,6 +73,44 @@ COMMENT ON FUNCTION stacklens.latency_percentile(
 ) IS
 'Percentile p (0 to 1) in milliseconds of a latency histogram by nearest rank, kept within the exact lowest and highest'
 ' latency; NULL for an empty histogram.';
+
+
+CREATE OR REPLACE FUNCTION stacklens.latency_percentiles(
+    histogram stacklens.latency_histogram,
+    ps double precision[],
+    lowest double precision,
+    highest double precision
+)
+RETURNS double precision[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT array_agg(
+        least(greatest(stacklens.latency_bucket_value(reaching.bucket), lowest), highest)
+        ORDER BY reaching.place
+    )
+    FROM (
+        SELECT
+            wanted.place,
+            min(ranked.bucket) FILTER (
+                WHERE ranked.reached >= greatest(ceil(wanted.p::numeric * ranked.total), 1)
+            ) AS bucket
+        FROM (
+            SELECT
+                cells.bucket,
+                sum(cells.n) OVER (ORDER BY cells.bucket) AS reached,
+                sum(cells.n) OVER () AS total
+            FROM unnest(histogram.buckets, histogram.counts) AS cells (bucket, n)
+        ) AS ranked
+        CROSS JOIN unnest(ps) WITH ORDINALITY AS wanted (p, place)
+        GROUP BY wanted.place
+    ) AS reaching
+$$;
+
+COMMENT ON FUNCTION stacklens.latency_percentiles(
+    stacklens.latency_histogram, double precision[], double precision, double precision
+) IS
+'Several percentiles (each 0 to 1) of a latency histogram at once, in the order asked for: as'
+' stacklens.latency_percentile() gives them one by one. NULL for an empty histogram.';
 
 
 CREATE OR REPLACE FUNCTION stacklens.latency_merge_result(histograms stacklens.latency_histogram[])

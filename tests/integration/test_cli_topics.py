@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Iterator
@@ -12,13 +13,13 @@ from pathlib import Path
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
+from analytics_service.adapters.kafka.topic_watch import TopicWatch
 from analytics_service.adapters.kafka.topics import (
     TopicError,
     create_topics,
     list_topics,
     max_message_bytes,
     open_admin,
-    topic_id,
 )
 from analytics_service.config import Settings, load_settings
 from analytics_service.entrypoints.cli.main import run
@@ -92,20 +93,30 @@ def test_a_refused_topic_is_told(settings: Settings) -> None:
         create_topics(replace(settings, kafka_replication_factor=3))
 
 
-def test_a_topic_created_anew_has_another_id(settings: Settings, admin: KafkaAdminClient) -> None:
-    assert topic_id(settings, settings.kafka_input_topic) is None
+@pytest.fixture
+def watch(settings: Settings) -> Iterator[TopicWatch]:
+    """Asks for the input topic."""
+    with contextlib.closing(TopicWatch(settings, settings.kafka_input_topic)) as opened:
+        yield opened
+
+
+def test_a_topic_created_anew_has_another_id(
+    settings: Settings, admin: KafkaAdminClient, watch: TopicWatch
+) -> None:
+    assert watch.look() == (None, {})
     create_topics(settings)
-    first = topic_id(settings, settings.kafka_input_topic)
+    first, ends = watch.look()
     assert first
-    assert topic_id(settings, settings.kafka_input_topic, admin) == first
+    assert set(ends.values()) == {0}
+    assert watch.topic_id() == first
     admin.delete_topics([settings.kafka_input_topic])
     create_topics(settings)
-    assert topic_id(settings, settings.kafka_input_topic) not in (None, first)
+    assert watch.topic_id() not in (None, first)
 
 
-def test_looking_never_creates(settings: Settings) -> None:
+def test_looking_never_creates(settings: Settings, watch: TopicWatch) -> None:
     assert [state for _, state in list_topics(settings)] == [None] * 3
-    assert topic_id(settings, settings.kafka_input_topic) is None
+    assert watch.topic_id() is None
     assert [state for _, state in list_topics(settings)] == [None] * 3
 
 

@@ -93,7 +93,9 @@ def test_a_whole_deployment_passes_and_each_missing_part_is_named(
         monkeypatch.setenv("KAFKA_DLQ_TOPIC", "not-made-yet")
         monkeypatch.setenv("KAFKA_TOPIC_PARTITIONS", "64")
         for table in ("analytics_metrics_5min", "retention_tiers"):
-            database.execute(f"DROP TABLE {table}")
+            database.execute(f"DROP TABLE {table} CASCADE")
+        database.execute("DROP VIEW v_slowest_services")
+        database.execute("DROP FUNCTION analytics_get_alert_stats()")
         assert run(command) == 1
         told = outcomes(found)
         assert told["api /stats"] == ("FAIL", "401: the password is wrong")
@@ -101,6 +103,8 @@ def test_a_whole_deployment_passes_and_each_missing_part_is_named(
         assert told[f"topic {env['KAFKA_INPUT_TOPIC']}"] == ("WARN", "6 partitions, 64 wanted")
         assert told["hypertables"][0] == told["tables"][0] == "FAIL"
         assert "retention_tiers" in told["tables"][1]
+        assert told["views"] == ("FAIL", "missing: v_slowest_services")
+        assert told["functions"] == ("FAIL", "missing: analytics_get_alert_stats")
         assert told["role stacklens_reader"][0] == "FAIL"
 
 

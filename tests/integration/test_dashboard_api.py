@@ -17,11 +17,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 from psycopg2 import sql
 
+from analytics_service.adapters.timescale.daily import build_days
 from analytics_service.domain.events import Event
+from analytics_service.domain.windows import window_named
 from devstack.api import Stack
 from tests.api_support import (
     CHECKOUT,
@@ -239,6 +242,59 @@ def test_a_summary_over_dropped_minutes_uses_what_is_kept(
     assert len(answer["metrics"]) == len(expected)
     for row in answer["metrics"]:
         check_row(row, expected[row["service"]])
+
+
+def test_a_summary_over_days_reads_the_daily_level_where_it_is_right(
+    stack: Stack, migrated_template: str
+) -> None:
+    day = 24 * HOUR
+    first_day = NOW_S // day * day - 5 * day
+    events = [
+        msgspec.structs.replace(
+            found, timestamp_us=first_day * 1_000_000 + number * 5 * day * 50 + number
+        )
+        for number, found in enumerate(lifelike_events())
+    ]
+    ranges = [(0, 5 * day), (HOUR, 4 * day + 61), (day, 2 * day), (13 * HOUR + 60, 3 * day)]
+    with fresh_database(stack, migrated_template) as database:
+        store_events(database, events)
+        with contextlib.closing(database.connect()) as connection:
+            connection.autocommit = False
+            assert build_days(connection, window_named("1hour")) >= 4 * len(SERVICES)
+        # Marked by a late write: its row is out of date, so its hours count.
+        database.execute(
+            "UPDATE analytics_metrics_1day SET is_valid = false, total_requests = 1"
+            " WHERE timestamp = to_timestamp(%s) AND service = %s",
+            first_day + day, SERVICES[0],
+        )  # fmt: skip
+        # Not marked yet, as right after midnight: no row at all.
+        database.execute(
+            "DELETE FROM analytics_metrics_1day WHERE timestamp >= to_timestamp(%s)",
+            first_day + 3 * day,
+        )
+        database.execute(
+            "UPDATE daily_level SET marked_before = to_timestamp(%s)", first_day + 3 * day
+        )
+        # That valid days are read and not their hours: those could not be told apart otherwise.
+        database.execute(
+            "DELETE FROM analytics_metrics_1hour WHERE service = %s AND timestamp >= to_timestamp(%s)"
+            " AND timestamp < to_timestamp(%s)",
+            SERVICES[1], first_day + day, first_day + 2 * day,
+        )  # fmt: skip
+        with running_api(database.env, "--workers", "1") as api:
+            answers = [
+                api.get(
+                    "/metrics/summary", from_=iso(first_day + since), to=iso(first_day + until)
+                ).json()
+                for since, until in ranges
+            ]
+    for (since, until), answer in zip(ranges, answers, strict=True):
+        covered_s = first_day + since, first_day + -(-until // 60) * 60
+        assert (answer["from"], answer["to"]) == (iso(covered_s[0]), iso(covered_s[1]))
+        expected = truth(events, *covered_s)
+        assert [row["service"] for row in answer["metrics"]] == sorted(expected, key=str.encode)
+        for row in answer["metrics"]:
+            check_row(row, expected[row["service"]])
 
 
 def test_nothing_without_a_password(served: Served) -> None:

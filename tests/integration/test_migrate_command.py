@@ -16,7 +16,11 @@ from tests.databases import Database
 
 OWN_FILES = Path(__file__).resolve().parents[2] / "sql"
 LABELS = sorted(path.name.split(".")[0] for path in OWN_FILES.glob("migrations/*.up.sql"))
-FUNCTION_FILES = ["functions/latency_histogram"]
+SCRIPTS = [
+    f"{kind}/{path.name.split('.')[0]}"
+    for kind in ("functions", "views")
+    for path in sorted((OWN_FILES / kind).glob("*.up.sql"))
+]
 
 Migrate = Callable[..., tuple[int, str, str]]
 
@@ -53,13 +57,11 @@ def test_up_tells_what_it_applied(migrate: Migrate, tmp_path: Path) -> None:
     status, output, _ = migrate("up", "--output-json", str(tmp_path / "up.json"))
     assert status == 0
     last = f"The database is at version {len(LABELS)}."
-    assert output.splitlines() == [f"applied {name}" for name in [*LABELS, *FUNCTION_FILES]] + [
-        last
-    ]
+    assert output.splitlines() == [f"applied {name}" for name in [*LABELS, *SCRIPTS]] + [last]
     assert report(tmp_path / "up.json") == {
         "version": len(LABELS),
         "applied": LABELS,
-        "scripts": FUNCTION_FILES,
+        "scripts": SCRIPTS,
     }
     assert migrate("up")[:2] == (0, f"{last}\n")
 
@@ -85,26 +87,26 @@ def test_down_and_its_dry_run(migrate: Migrate, tmp_path: Path) -> None:
     migrate("up")
     status, output, _ = migrate("down", "--to", "4", "--dry-run")
     assert status == 0
+    going = [*reversed(SCRIPTS), *reversed(LABELS[4:])]
     assert output.splitlines() == [
-        "would revert functions/latency_histogram",
-        f"would revert {LABELS[4]}",
+        *(f"would revert {label}" for label in going),
         "The database would be at version 4.",
     ]
     target = tmp_path / "down.json"
     status, output, _ = migrate("down", "--to", "4", "--confirm", "--output-json", str(target))
     assert status == 0
-    assert output == (
-        f"reverted functions/latency_histogram\nreverted {LABELS[4]}\n"
-        "The database is at version 4.\n"
-    )
-    assert report(target)["reverted"] == [LABELS[4]]
+    assert output.splitlines() == [
+        *(f"reverted {label}" for label in going),
+        "The database is at version 4.",
+    ]
+    assert report(target)["reverted"] == LABELS[:3:-1]
 
 
 def test_status_of_pending_and_applied(migrate: Migrate, tmp_path: Path) -> None:
     """Pending is no failure."""
     status, output, _ = migrate("status", "--output-json", str(tmp_path / "status.json"))
     assert status == 0
-    assert output.count("pending") == len(LABELS) + len(FUNCTION_FILES)
+    assert output.count("pending") == len(LABELS) + len(SCRIPTS)
     assert report(tmp_path / "status.json")["pending"] == LABELS
     migrate("up")
     status, output, _ = migrate("status", "--output-json", str(tmp_path / "status.json"))

@@ -28,6 +28,11 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).resolve().parents[2]
 OWN_FILES = ROOT / "sql"
 MIGRATIONS = sorted(path.name.split(".")[0] for path in OWN_FILES.glob("migrations/*.up.sql"))
+SCRIPTS = [
+    f"{kind}/{path.name.split('.')[0]}"
+    for kind in ("functions", "views")
+    for path in sorted((OWN_FILES / kind).glob("*.up.sql"))
+]
 
 
 def settings_for(database: Database, sql_dir: Path = OWN_FILES, **more: str) -> Settings:
@@ -72,14 +77,16 @@ def finished(process: subprocess.Popen[str]) -> str:
     return output
 
 
+@pytest.mark.both_postgres
 def test_a_fresh_database_gets_the_whole_schema(empty_database: Database) -> None:
     """Every migration in order, then the functions."""
     report = Migrator(settings_for(empty_database)).up()
     assert report.applied == MIGRATIONS
-    assert report.scripts == ["functions/latency_histogram"]
+    assert report.scripts == SCRIPTS
     assert versions(empty_database) == list(range(1, len(MIGRATIONS) + 1))
 
 
+@pytest.mark.both_postgres
 def test_up_again_changes_nothing(empty_database: Database) -> None:
     """The second run reports nothing and leaves schema and privileges as they are."""
     migrator = Migrator(settings_for(empty_database))
@@ -90,6 +97,7 @@ def test_up_again_changes_nothing(empty_database: Database) -> None:
     assert snapshot(empty_database) == before
 
 
+@pytest.mark.both_postgres
 def test_down_to_nothing_and_up_again(empty_database: Database) -> None:
     """The way back leaves only the runner's records; the way there gives the same schema again."""
     migrator = Migrator(settings_for(empty_database))
@@ -112,12 +120,14 @@ def test_down_to_nothing_and_up_again(empty_database: Database) -> None:
     assert snapshot(empty_database) == before
 
 
+@pytest.mark.both_postgres
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS) + 1))
 def test_each_migration_forwards_and_backwards(
     empty_database: Database, sql_dir: Path, version: int
 ) -> None:
     """Migration N taken back gives exactly the schema of N - 1, and N again exactly that of N."""
-    shutil.rmtree(sql_dir / "functions")
+    for kind in ("functions", "views"):
+        shutil.rmtree(sql_dir / kind)
     migrator = Migrator(settings_for(empty_database, sql_dir))
     beyond = [path for path in (sql_dir / "migrations").iterdir() if int(path.name[:4]) >= version]
     kept = {path: path.read_bytes() for path in beyond}
@@ -145,7 +155,7 @@ def test_a_dry_run_reverts_nothing(empty_database: Database) -> None:
     before = snapshot(empty_database)
     report = migrator.down(3, dry_run=True)
     assert report.reverted == MIGRATIONS[:2:-1]
-    assert report.scripts == ["functions/latency_histogram"]
+    assert report.scripts == SCRIPTS[::-1]
     assert snapshot(empty_database) == before
 
 
@@ -263,9 +273,7 @@ def test_the_others_wait_while_one_applies(empty_database: Database) -> None:
         assert empty_database.rows("SELECT to_regclass('schema_migrations')") == [(None,)]
         cursor.execute("SELECT pg_advisory_unlock(%s)", (migration_session.ADVISORY_LOCK,))
     outputs = sorted(map(finished, processes), key=len)
-    everything = "".join(
-        f"applied {label}\n" for label in [*MIGRATIONS, "functions/latency_histogram"]
-    )
+    everything = "".join(f"applied {label}\n" for label in [*MIGRATIONS, *SCRIPTS])
     last = f"The database is at version {len(MIGRATIONS)}.\n"
     assert outputs == [last, everything + last]
 

@@ -49,22 +49,27 @@ def settled_of(way: WholeWay, incarnation: int) -> Callable[[], int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("running", [True, False], ids=["while running", "while stopped"])
+@pytest.mark.parametrize("state", ["running", "frozen", "stopped"])
 def test_a_topic_made_anew_is_read_from_its_beginning(
-    way: WholeWay, stack: Stack, running: bool
+    way: WholeWay, stack: Stack, state: str
 ) -> None:
     worker = way.start().wait_ready()
     way.send_values(plain_events(SEED, 3_000))
     way.wait_settled()
-    if not running:
+    if state == "stopped":
         assert worker.terminate() == 0
+    elif state == "frozen":
+        # It never sees the topic missing or short: only its id tells that it is another one.
+        worker.freeze()
     first, way.sent = way.sent, []
     with kafka_admin(stack) as admin:
         make_anew(admin, way.topics.input)
     # More than before, so that a worker that goes on at the old offsets would find something there.
     way.send_values(plain_events(SEED + 1, 5_000))
-    if not running:
+    if state == "stopped":
         worker = way.start()
+    elif state == "frozen":
+        worker.thaw()
     settled = settled_of(way, 2)
     wait_until(lambda: settled() == len(way.sent), NOTICED_S, "the new incarnation is settled")
 
@@ -84,6 +89,9 @@ def test_a_topic_made_anew_is_read_from_its_beginning(
     places += [(2, m.partition - ANEW, m.offset) for m in second]
     assert sorted(rows) == sorted(places)
     assert way.database.rows("SELECT sum(events_lost) FROM kafka_offsets") == [(0,)]
+    if state != "stopped":
+        assert worker.metric("stacklens_topic_incarnation_changes_total") == 1
+        assert "was created anew" in worker.output
     assert worker.terminate() == 0
 
 
@@ -123,6 +131,30 @@ def test_a_log_that_lost_its_beginning_or_its_end(way: WholeWay, stack: Stack) -
     assert len(gone) == 40
     way.sent = [m for m in way.sent if (m.partition, m.offset) not in gone]
     assert way.differences() == []
+
+
+@pytest.mark.slow
+def test_messages_lost_to_retention_under_a_running_worker(way: WholeWay, stack: Stack) -> None:
+    worker = way.start().wait_ready()
+    values = list(plain_events(SEED, 200))
+    way.send(Outgoing(0, value) for value in values[:50])
+    way.wait_settled()
+    worker.freeze()
+    unread = way.send(Outgoing(0, value) for value in values[50:])
+    with kafka_admin(stack) as admin:
+        admin.delete_records({TopicPartition(way.topics.input, 0): 120})
+    worker.thaw()
+    wait_until(lambda: way.settled() == 200, NOTICED_S, "it goes on behind the gap")
+
+    assert way.database.rows("SELECT events_lost FROM kafka_offsets WHERE events_lost > 0") == [
+        (70,)
+    ]
+    assert worker.metric("stacklens_events_lost_to_retention_total") == 70
+    assert "70 messages were gone before they could be read (behind_log_start)" in worker.output
+    gone = {(m.partition, m.offset) for m in unread if m.offset < 120}
+    way.sent = [m for m in way.sent if (m.partition, m.offset) not in gone]
+    assert way.differences() == []
+    assert worker.terminate() == 0
 
 
 def test_dead_letters_where_the_log_lost_its_end(way: WholeWay) -> None:

@@ -17,6 +17,7 @@ from tests.waiting import wait_until
 
 SEED = 20_260_131
 NOTICED_S = 60.0
+BREAKER = "stacklens_circuit_breaker_state"
 
 
 @pytest.fixture
@@ -52,6 +53,8 @@ def test_database_and_broker_restart_in_mid_stream(
         database.stop()
         wait_unready(worker, "database")
         assert worker.metric("stacklens_ready") == 0
+        worker.wait_for_line("database: circuit breaker open")
+        assert worker.metric(BREAKER, dependency="database") in (1, 2)
         database.start()
         worker.wait_ready()
         feeder.wait_progress(6_000)
@@ -64,12 +67,17 @@ def test_database_and_broker_restart_in_mid_stream(
     way.send_values(plain_events(SEED, 20_000))
     broker.stop()
     wait_unready(worker, "broker")
+    worker.wait_for_line("broker: circuit breaker open")
+    assert worker.metric(BREAKER, dependency="broker") in (1, 2)
     broker.start()
     broker.wait_until_ready()
     way.wait_settled()
     worker.wait_ready()
     way.send_values(plain_events(SEED + 1, 1_000))
     way.wait_settled()
+    for name in ("database", "broker"):
+        worker.wait_for_line(f"{name}: answers again, circuit breaker closed")
+        assert worker.metric(BREAKER, dependency=name) == 0
 
     assert way.differences() == []
     assert worker.exit_code is None

@@ -19,12 +19,13 @@ class Record:
     value: bytes | None
     key: bytes | None = None
     timestamp: int = 1_700_000_000_000
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def session(partitions: int = 3) -> Session:
     """A session that begins with every partition at 0."""
     return Session(
-        "topic", 1, dict.fromkeys(range(partitions), 0), dict.fromkeys(range(partitions), 0)
+        "topic", "id", 1, dict.fromkeys(range(partitions), 0), dict.fromkeys(range(partitions), 0)
     )
 
 
@@ -38,7 +39,10 @@ def batch(
 ) -> PartitionBatch:
     """Records at `offsets`; those in `bad` are no events."""
     records = [Record(o, b"bad" if o in bad else good_value(o), b"key %d" % o) for o in offsets]
-    return PartitionBatch(of, partition, records[-1].offset + 1, 0, records)
+    end = records[-1].offset + 1
+    expected = of.read_positions[partition]
+    of.read_positions[partition] = end
+    return PartitionBatch(of, partition, expected, end, 0, records)
 
 
 def part(

@@ -59,6 +59,7 @@ OPTIONS: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "RETENTION_HOT": (1, [("2", 2)], ["0", "36501", "1 day"]),
     "RETENTION_WARM": (7, [("8", 8)], ["0", "x"]),
     "RETENTION_COLD": (30, [("90", 90)], ["0", "x"]),
+    "ENABLE_COMPRESSION": (False, [("true", True), ("no", False)], ["maybe"]),
     "LOG_LEVEL": ("INFO", [("debug", "DEBUG"), ("Error", "ERROR")], ["verbose"]),
     "LOG_FORMAT": ("text", [("JSON", "json")], ["xml"]),
     "MAX_THREADS": (8, [("1", 1), ("256", 256)], ["0", "257"]),

@@ -15,6 +15,7 @@ from analytics_service.domain.events import EventRules
 from analytics_service.ingest import pipeline as module
 from analytics_service.ingest.buffer import Limits
 from analytics_service.ingest.pipeline import Pipeline
+from analytics_service.ingest.session import Session
 from analytics_service.ingest.work import Work
 from tests.unit.ingest_support import batch, session, users
 
@@ -34,6 +35,12 @@ class FakeSink:
     committed: list[Work] = field(default_factory=list)
     is_current: Callable[[], bool] | None = None
     running: int = 0
+    topics: list[bool | None] = field(default_factory=list)
+
+    async def is_same_topic(self, session: Session) -> bool | None:
+        """What the test says, in turn; then always the same topic."""
+        assert session is not None
+        return self.topics.pop(0) if self.topics else True
 
     async def prepare(self, work: Work) -> None:
         """Done at once."""
@@ -77,7 +84,12 @@ async def running(limits: Limits = SOON, *, held: bool = False) -> AsyncIterator
     if not held:
         sink.gate.set()
     pipeline = Pipeline(
-        sink, RULES, limits, on_conflict=conflicts.append, on_committed=reported.append
+        sink,
+        RULES,
+        limits,
+        is_same_topic=sink.is_same_topic,
+        on_conflict=conflicts.append,
+        on_committed=reported.append,
     )
     loop = asyncio.ensure_future(pipeline.run())
     try:
@@ -334,12 +346,76 @@ def test_an_error_that_nobody_can_retry_ends_the_loop() -> None:
                 del work, is_current
                 raise RuntimeError("a defect")
 
-        pipeline = Pipeline(Defective(), RULES, SOON, on_conflict=print, on_committed=print)
+        pipeline = Pipeline(
+            Defective(),
+            RULES,
+            SOON,
+            is_same_topic=FakeSink().is_same_topic,
+            on_conflict=print,
+            on_committed=print,
+        )
         now = session()
         pipeline.begin(now)
         await pipeline.add(batch(now, 0, [0]))
         with pytest.raises(RuntimeError, match="a defect"):
             await pipeline.run()
         await pipeline.end()  # nobody waits for a flush that is no more
+
+    run(test())
+
+
+def test_what_was_fetched_of_another_topic_is_dropped_and_read_anew() -> None:
+    async def test() -> None:
+        async with running() as it:
+            old = session()
+            it.pipeline.begin(old)
+            it.sink.topics = [False]
+            await it.pipeline.add(batch(old, 0, [0, 1]))
+            await until(lambda: it.conflicts == ["topic topic was created anew"])
+            await it.pipeline.add(batch(old, 0, [2]))
+            await turns()
+            assert it.offsets() == []
+            new = session()
+            it.pipeline.begin(new)
+            await it.pipeline.add(batch(new, 0, [0]))
+            await until(lambda: it.offsets() == [["0"]])
+            assert it.conflicts == ["topic topic was created anew"]
+
+    run(test())
+
+
+def test_nothing_is_committed_until_the_topic_is_known_to_be_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CONFIRM_AGAIN_S", 0.0)
+
+    async def test() -> None:
+        async with running() as it:
+            now = session()
+            it.pipeline.begin(now)
+            it.sink.topics = [None] * 100
+            await it.pipeline.add(batch(now, 0, [0, 1]))
+            await until(lambda: len(it.sink.topics) < 50)
+            assert it.offsets() == []
+            await until(lambda: it.offsets() == [["0", "1"]])
+            assert (it.sink.topics, it.conflicts) == ([], [])
+
+    run(test())
+
+
+def test_a_session_that_ends_while_the_broker_is_away_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CONFIRM_AGAIN_S", 0.0)
+
+    async def test() -> None:
+        async with running() as it:
+            now = session()
+            it.pipeline.begin(now)
+            it.sink.topics = [None] * 10**6
+            await it.pipeline.add(batch(now, 0, [0]))
+            await until(lambda: len(it.sink.topics) < 10**6)
+            await it.pipeline.end()
+            assert it.offsets() == []
 
     run(test())

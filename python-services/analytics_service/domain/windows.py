@@ -24,6 +24,9 @@ WINDOWS: Final[tuple[Window, ...]] = (
     Window("1hour", "analytics_metrics_1hour", "cold", 3600),
 )
 
+# Days that are over, merged from the hours; a level for long ranges, not a window that anybody asks for.
+DAY: Final[Window] = Window("1day", "analytics_metrics_1day", "cold", 86_400)
+
 # Every larger window is a whole number of these, so its state is a merge of theirs.
 BASE_WINDOW: Final[Window] = WINDOWS[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from typing import Any
+from typing import Any, cast
 
 import faust
 
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 SESSION_TIMEOUT_S = 10.0
 QUEUED_BATCHES = 4
 METADATA_MAX_AGE_MS = 5_000
+YEARS_S = 10 * 365 * 86_400.0
 
 
 class WorkerApp(faust.App):
@@ -38,6 +39,9 @@ def create_worker(settings: Settings, service: IngestService) -> WorkerApp:
         # A killed worker's partitions are given to others after this long.
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=SESSION_TIMEOUT_S / 4,
+        # A worker that has nothing to fetch or no room for it is not dead; once aiokafka had left the group for want of
+        # fetching, Faust would never fetch again. The watchdog ends a worker that stands still.
+        broker_max_poll_interval=YEARS_S,
         broker_max_poll_records=settings.kafka_batch_size,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=transport.PARTITION_FETCH_BYTES,
@@ -66,10 +70,18 @@ def create_worker(settings: Settings, service: IngestService) -> WorkerApp:
 
     @app.agent(events, name="ingest", concurrency=1)
     async def ingest(batches: Any) -> None:
-        """Every batch of the input topic goes into the pipeline, which makes the agent wait while it is full."""
-        async for batch in batches:
-            assert isinstance(batch, PartitionBatch)
-            await service.pipeline.add(batch)
+        """Every batch of the input topic goes into the pipeline, which makes the agent wait while it is full.
+
+        Faust would start a failed agent again, on the batch after the one that failed.
+        """
+        try:
+            async for batch in batches:
+                assert isinstance(batch, PartitionBatch)
+                await service.pipeline.add(batch)
+        except Exception as error:
+            logger.exception("taking in a batch failed")
+            await app.crash(error)
+            raise
 
     @app.task  # type: ignore[untyped-decorator]  # Faust's is
     async def flush_loop() -> None:
@@ -84,6 +96,10 @@ def create_worker(settings: Settings, service: IngestService) -> WorkerApp:
     @app.timer(interval=1.0, name="housekeeping")  # type: ignore[untyped-decorator]  # Faust's is
     async def housekeeping() -> None:
         await service.tick(app.consumer)
+        reason = cast(Any, app.consumer).broken_reason()
+        if reason:
+            logger.critical("ending the worker: %s", reason)
+            await app.crash(RuntimeError(reason))
 
     @app.on_before_shutdown.connect
     async def drain(*_: Any, **__: Any) -> None:

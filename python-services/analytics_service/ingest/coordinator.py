@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
@@ -22,6 +23,9 @@ from analytics_service.ingest.pipeline import Pipeline
 from analytics_service.ingest.session import Session
 
 logger = logging.getLogger(__name__)
+
+# How long a log must have been seen to end before the stored offset until that is believed.
+SHORT_LOG_S = 5.0
 
 # What a dependency may do to us without being a defect of ours: logged, and tried again.
 TROUBLE = (psycopg2.Error, PoolError, TopicError, AdminError, ConsumerError, OSError)
@@ -44,7 +48,8 @@ class SessionCoordinator:
         self._topic_id = topic_id
         self._pipeline = pipeline
         self.session: Session | None = None
-        self.current_topic_id: str | None = None
+        self._last_id: str | None = None
+        self._short_since: float | None = None
 
     async def end_session(self) -> None:
         """Forget what is buffered and wait for the flush in flight."""
@@ -66,6 +71,14 @@ class SessionCoordinator:
             self._pipeline.begin(session)
         return session
 
+    async def is_same_topic(self, session: Session) -> bool | None:
+        """Whether the topic is still the one of the session; None when that is not to be had right now."""
+        try:
+            return bool(await self._call(self._topic_id) == session.topic_id)
+        except TROUBLE as error:
+            logger.warning("the topic's id is not to be had: %s", " ".join(str(error).split()))
+            return None
+
     async def _positions(self, consumer: Any, mine: list[Any]) -> Session | None:
         topic_id = await self._call(self._topic_id)
         if topic_id is None:
@@ -80,10 +93,18 @@ class SessionCoordinator:
             tp.partition: decide_start(stored.get(tp.partition), log_starts[tp], log_ends[tp])
             for tp in mine
         }
+        if self._is_too_early(starts):
+            return None
         if not await self._call(self._store, incarnation, stored, starts):
             return None
+        if self._last_id not in (None, topic_id):
+            metrics.TOPIC_CHANGES.inc()
+            logger.warning(
+                "topic %s was created anew (%s, was %s): reading its incarnation %d",
+                self.input_topic, topic_id, self._last_id, incarnation,
+            )  # fmt: skip
+        self._last_id = topic_id
         self._report(starts)
-        self.current_topic_id = topic_id
         if mine:
             await asyncio.wait_for(
                 consumer.seek_wait({tp: starts[tp.partition].next_offset for tp in mine}),
@@ -93,7 +114,26 @@ class SessionCoordinator:
         logger.info(
             "reading incarnation %d of %s from %s", incarnation, self.input_topic, positions
         )
-        return Session(self.input_topic, incarnation, dict(positions), dict(positions))
+        return Session(self.input_topic, topic_id, incarnation, dict(positions), dict(positions))
+
+    def _is_too_early(self, starts: dict[int, Start]) -> bool:
+        """Whether a log that ends before the stored offset has to be looked at again.
+
+        Going back to its end reads offsets a second time, which is right only if the messages behind it are gone for
+        good: a leader that has just taken over may not know its end yet.
+        """
+        short = [number for number, start in starts.items() if start.verdict == "beyond_log_end"]
+        if not short:
+            self._short_since = None
+            return False
+        now = time.monotonic()
+        if self._short_since is None:
+            self._short_since = now
+            logger.warning(
+                "partitions %s of %s end before the stored offset; looking again for %.0f s",
+                short, self.input_topic, SHORT_LOG_S,
+            )  # fmt: skip
+        return now - self._short_since < SHORT_LOG_S
 
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(

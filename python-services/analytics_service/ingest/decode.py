@@ -8,6 +8,7 @@ from typing import Any
 
 from analytics_service.domain.decoding import decode_batch
 from analytics_service.domain.events import Event, EventRules
+from analytics_service.domain.replays import replayed_letter
 from analytics_service.ingest.session import PartitionBatch
 from analytics_service.ingest.work import DeadLetter, Part
 
@@ -20,6 +21,7 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
     records = batch.records
     values = [record.value for record in records]
     decoded = decode_batch(values, rules, now_us)
+    replays = _replays(records)
     letters = []
     for position, rejection in decoded.rejected:
         record = records[position]
@@ -31,6 +33,7 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
                 rejection.detail,
                 record.key,
                 record.value,
+                replays.get(record.offset),
             )
         )
     sources = [records[position] for position in decoded.positions]
@@ -47,7 +50,15 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
         careful=_careful(sources) if not decoded.plain else frozenset(),
         size_bytes=_size(values) + _size([record.key for record in records]),
         produced_ms=records[0].timestamp,
+        replays=replays,
     )
+
+
+def _replays(records: Sequence[Any]) -> dict[int, int]:
+    """Offset -> id of the dead letter, for the records that are replays."""
+    with_headers = [record for record in records if record.headers]
+    found = {record.offset: replayed_letter(record.headers) for record in with_headers}
+    return {offset: letter_id for offset, letter_id in found.items() if letter_id is not None}
 
 
 def _decode_again(sources: Sequence[Any], rules: EventRules, now_us: int) -> Sequence[Event]:

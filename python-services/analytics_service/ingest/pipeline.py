@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from analytics_service.domain.events import EventRules
@@ -21,6 +22,7 @@ from analytics_service.ingest.work import Work
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 8.0
+CONFIRM_AGAIN_S = 0.5
 
 
 class Sink(Protocol):
@@ -42,12 +44,14 @@ class Pipeline:
         rules: EventRules,
         limits: Limits,
         *,
+        is_same_topic: Callable[[Session], Awaitable[bool | None]],
         on_conflict: Callable[[str], None],
         on_committed: Callable[[Work], None],
     ) -> None:
         self._sink = sink
         self._rules = rules
         self._buffer = Buffer(limits)
+        self._is_same_topic = is_same_topic
         self._on_conflict = on_conflict
         self._on_committed = on_committed
         self._changed = asyncio.Event()
@@ -56,6 +60,7 @@ class Pipeline:
         self._ready: asyncio.Queue[Work] = asyncio.Queue()
         self._may_prepare = asyncio.Event()
         self._may_prepare.set()
+        self._added: dict[int, int] = {}
         self._taken = 0
         self._draining = False
         self._room.set()
@@ -63,6 +68,7 @@ class Pipeline:
 
     def begin(self, session: Session) -> None:
         """Take batches of `session` from now on."""
+        self._added = dict(session.committed)
         self._buffer.open(session)
         self._wake()
 
@@ -80,7 +86,7 @@ class Pipeline:
         self._draining = True
         deadline = time.monotonic() + DRAIN_SECONDS
         while self._buffer.since is not None and time.monotonic() < deadline:
-            self._buffer.since = 0.0
+            self._buffer.since = -math.inf  # due at once, whatever the clock says
             self._changed.set()
             await asyncio.sleep(0.02)
         await self._wait_idle()
@@ -93,6 +99,13 @@ class Pipeline:
             await self._room.wait()
         if self._draining or not self._buffer.accepts(batch):
             return
+        if self._added.get(batch.partition) != batch.expected_offset:
+            self._buffer.open(None)
+            self._on_conflict(
+                f"a batch of partition {batch.partition} went missing on its way here"
+            )
+            return
+        self._added[batch.partition] = batch.next_offset
         first = batch.records[0].offset
         self._buffer.add(
             decode_part(batch, first, self._rules, time.time_ns() // 1000), time.monotonic()
@@ -113,8 +126,24 @@ class Pipeline:
             await self._may_prepare.wait()
             work = await self._next_work()
             self._may_prepare.clear()
-            await self._sink.prepare(work)
+            await asyncio.gather(self._sink.prepare(work), self._confirm(work.session))
             self._ready.put_nowait(work)
+
+    async def _confirm(self, session: Session) -> None:
+        """Return once the topic is known to be the session's still, or the session is over.
+
+        The broker tells no fetch that the topic behind the name is another one by now. If its id is unchanged after
+        the fetch, what was fetched is of this incarnation, for ids never come back.
+        """
+        while self._buffer.session is session:
+            same = await self._is_same_topic(session)
+            if same:
+                return
+            if same is None:
+                await asyncio.sleep(CONFIRM_AGAIN_S)
+            elif self._buffer.session is session:
+                self._buffer.open(None)
+                self._on_conflict(f"topic {session.topic} was created anew")
 
     async def _commit_in_order(self) -> None:
         while True:

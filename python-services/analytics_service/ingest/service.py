@@ -15,8 +15,10 @@ from kafka.errors import KafkaError
 
 from analytics_service import metrics
 from analytics_service.adapters.kafka.dead_letter_topic import DeadLetterRelay
-from analytics_service.adapters.kafka.topics import TopicError, topic_id
+from analytics_service.adapters.kafka.topic_watch import TopicWatch
+from analytics_service.adapters.kafka.topics import TopicError
 from analytics_service.adapters.timescale.connecting import parameters
+from analytics_service.adapters.timescale.daily import build_step
 from analytics_service.adapters.timescale.dead_letters import pending_figures
 from analytics_service.adapters.timescale.errors import PoolError
 from analytics_service.adapters.timescale.offsets import publish_lag
@@ -27,9 +29,11 @@ from analytics_service.domain.windows import window_named
 from analytics_service.health import Health
 from analytics_service.ingest.buffer import Limits
 from analytics_service.ingest.coordinator import TROUBLE, SessionCoordinator
+from analytics_service.ingest.dependencies import PROBE_S, Dependency
 from analytics_service.ingest.figures import Figures
 from analytics_service.ingest.flusher import Flusher
 from analytics_service.ingest.pipeline import Pipeline
+from analytics_service.ingest.session import Session
 from analytics_service.ingest.work import Work
 
 logger = logging.getLogger(__name__)
@@ -39,6 +43,7 @@ TOPIC_CHECK_S = 10.0
 DATABASE_CHECK_S = 2.0
 KAFKA_COMMIT_S = 5.0
 RELAY_S = 1.0
+DAYS_S = 60.0
 # How long a flush waits for company; an operator's large KAFKA_BATCH_TIMEOUT_MS must not make a lone event wait.
 LONGEST_LINGER_S = 0.2
 
@@ -60,28 +65,38 @@ class IngestService:
         self._pool = pool
         self._health = health
         self._executor = ThreadPoolExecutor(settings.max_threads, thread_name_prefix="chores")
+        self._database = Dependency("database")
+        self._broker = Dependency("broker")
         self._flusher = Flusher(
             parameters(settings, application_name="stacklens-analytics flush"),
             [window_named(name) for name in settings.aggregation_windows],
             settings.high_risk_threshold,
+            self._database,
+            health.progress,
         )
+        self._topic = TopicWatch(settings, settings.kafka_input_topic)
         self._relay = DeadLetterRelay(settings, pool)
+        self._relaying = ThreadPoolExecutor(1, thread_name_prefix="relay")
         self._consumer: Any = None
         self._to_commit: dict[int, int] = {}
         self._lags: dict[int, int] = {}
+        # Ends of the partitions as the admin client saw them: a consumer that stands still hears of no new ones.
+        self._ends: dict[int, int] = {}
+        self._topic_check_s = TOPIC_CHECK_S
         self._figures = Figures(time.monotonic())
-        self._due: dict[str, float] = {}
+        self._began: dict[str, float] = {}
         self._running: set[str] = set()
         linger = min(LONGEST_LINGER_S, settings.kafka_batch_timeout_ms / 1000)
         self.pipeline = Pipeline(
             self._flusher,
             event_rules(settings),
             Limits(linger_s=linger),
+            is_same_topic=self._is_same_topic,
             on_conflict=self._resync,
             on_committed=self._committed,
         )
         self.coordinator = SessionCoordinator(
-            settings.kafka_input_topic, pool, self._executor, self._topic_id, self.pipeline
+            settings.kafka_input_topic, pool, self._executor, self._topic.topic_id, self.pipeline
         )
 
     async def tick(self, consumer: Any) -> None:
@@ -91,8 +106,9 @@ class IngestService:
         self._health.reading = self.coordinator.session is not None
         self._measure_lag()
         self._every(DATABASE_CHECK_S, "database", self._check_database)
-        self._every(TOPIC_CHECK_S, "topic", self._check_topic)
+        self._every(self._topic_check_s, "topic", self._check_topic)
         self._every(RELAY_S, "relay", self._relay_copies)
+        self._every(DAYS_S, "days", self._build_days)
         self._every(KAFKA_COMMIT_S, "commit", self._commit_to_kafka)
         self._every(self._settings.stats_interval_sec, "figures", self._log_figures)
 
@@ -103,15 +119,17 @@ class IngestService:
     def close(self) -> None:
         """End threads and connections."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._relaying.shutdown(wait=True, cancel_futures=True)
         self._flusher.close()
         self._relay.close()
+        self._topic.close()
         self._pool.close()
 
     def _every(self, seconds: float, name: str, chore: Callable[[], Any]) -> None:
         now = time.monotonic()
-        if name in self._running or now < self._due.get(name, 0.0):
+        if name in self._running or now < self._began.get(name, -seconds) + seconds:
             return
-        self._due[name] = now + seconds
+        self._began[name] = now
         self._running.add(name)
         task = asyncio.ensure_future(chore())
         task.add_done_callback(lambda done: self._chore_done(name, done))
@@ -126,23 +144,27 @@ class IngestService:
         elif error is not None:
             logger.error("%s failed", name, exc_info=error)
 
+    async def _is_same_topic(self, session: Session) -> bool | None:
+        return await self.coordinator.is_same_topic(session)
+
     def _resync(self, why: str) -> None:
         if self._consumer is not None:
             self._consumer.request_resync(why)
 
     def _committed(self, work: Work) -> None:
-        self._health.progress()
         self._to_commit.update(work.next_offsets())
         self._figures.add(work)
-
-    def _topic_id(self) -> str | None:
-        return topic_id(self._settings, self._settings.kafka_input_topic)
 
     def _measure_lag(self) -> None:
         session, consumer = self.coordinator.session, self._consumer
         if session is None or consumer is None:
             return
-        lags = {partition: consumer.behind(session, partition) for partition in session.committed}
+        lags = {
+            partition: consumer.behind(session, partition, self._ends.get(partition, 0))
+            for partition in session.committed
+        }
+        for partition in self._lags.keys() - lags.keys():
+            metrics.CONSUMER_LAG.remove(str(partition))
         for partition, lag in lags.items():
             metrics.CONSUMER_LAG.labels(str(partition)).set(lag)
         self._health.lag = sum(lags.values())
@@ -151,15 +173,21 @@ class IngestService:
         self._lags = lags
 
     async def _check_database(self) -> None:
+        self._database.allows()
         try:
             pending, oldest = await self._call(
                 self._database_figures, self.coordinator.session, self._lags
             )
         except (psycopg2.Error, PoolError) as error:
             self._health.report("database", False, type(error).__name__)
+            self._database.failed(self._pool.params.why(error))
             metrics.READY.set(0)
             raise
-        self._health.report("database", True)
+        # An answer is not enough while it refuses what is to be stored: then the flush that waits has to get through.
+        if not self._flusher.is_retrying:
+            self._database.succeeded()
+        trusted = self._database.is_trusted
+        self._health.report("database", trusted, "ok" if trusted else "flushes fail")
         metrics.DEAD_LETTERS_PENDING.set(pending)
         metrics.DEAD_LETTERS_OLDEST.set(oldest)
         for state, count in self._pool.stats().items():
@@ -175,25 +203,41 @@ class IngestService:
                 return pending_figures(cur)
 
     async def _check_topic(self) -> None:
+        self._broker.allows()
+        self._topic_check_s = PROBE_S
         try:
-            found = await self._call(self._topic_id)
+            found, self._ends = await self._call(self._topic.look)
         except (KafkaError, TopicError, OSError) as error:
             self._health.report("broker", False, type(error).__name__)
+            self._broker.failed(f"{type(error).__name__}: {error}")
             raise
-        self._health.report("broker", True)
-        known = self.coordinator.current_topic_id
-        if self.coordinator.session is not None and found != known:
-            logger.warning(
-                "topic %s is another one now (%s, was %s)",
-                self._settings.kafka_input_topic,
-                found,
-                known,
+        self._topic_check_s = TOPIC_CHECK_S if found else PROBE_S
+        self._health.report(
+            "broker", found is not None, "ok" if found else "the input topic is missing"
+        )
+        self._broker.succeeded()
+        session = self.coordinator.session
+        if session is not None and found != session.topic_id:
+            self._resync(
+                f"topic {session.topic} is another one now, {found}, was {session.topic_id}"
             )
-            self._resync("the topic was created anew")
 
     async def _relay_copies(self) -> None:
-        while await self._call(self._relay.step):
+        while self._database.is_trusted and self._broker.is_trusted:
+            # A thread of its own: it may wait for the broker while others are to answer.
+            if not await asyncio.get_running_loop().run_in_executor(
+                self._relaying, self._relay.step
+            ):
+                return
+
+    async def _build_days(self) -> None:
+        while await self._call(self._build_some_days) is not None:
             pass
+
+    def _build_some_days(self) -> int | None:
+        coarsest = window_named(self._settings.aggregation_windows[-1])
+        with self._pool.connection() as conn:
+            return build_step(conn, coarsest)
 
     async def _log_figures(self) -> None:
         line = self._figures.line(time.monotonic(), self._health.lag)

@@ -12,10 +12,11 @@ class Session:
     """What the worker may read and where it stands; compared by identity.
 
     `read_positions` is the next offset expected from the broker for each partition, `committed` the next offset stored
-    in the database. Both belong to one incarnation of the topic.
+    in the database. Both belong to one incarnation of the topic, the one with `topic_id`.
     """
 
     topic: str
+    topic_id: str
     incarnation: int
     read_positions: dict[int, int]
     committed: dict[int, int]
@@ -25,11 +26,14 @@ class Session:
 class PartitionBatch:
     """Consecutive records of one partition as fetched; `next_offset` is the one after the last.
 
+    `expected_offset` is the `next_offset` of the batch before: the first record may lie behind it, where the log has
+    holes.
     `lag` counts the messages of the partition that are behind this batch.
     """
 
     session: Session
     partition: int
+    expected_offset: int
     next_offset: int
     lag: int
     records: Sequence[Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,10 @@ from analytics_service.ingest.session import Session
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that cannot be stored: where it stood, why, and its original bytes."""
+    """A message that cannot be stored: where it stood, why, and its original bytes.
+
+    `replay_of` is the id of the earlier dead letter that it is a replay of, if it is one.
+    """
 
     partition: int
     offset: int
@@ -22,6 +25,7 @@ class DeadLetter:
     detail: str
     key: bytes | None
     value: bytes | None
+    replay_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Part:
     events came from, with key and value) run beside `events`.
     `careful` are the offsets of events whose texts may need escaping, `produced_ms` the broker's time stamp of the
     first message. `again` decodes the events anew from their sources.
+    `replays` gives the id of the dead letter for each offset that is a replay of one; `ignored` counts replays left out
+    because their letters had been settled before.
     """
 
     partition: int
@@ -46,6 +52,8 @@ class Part:
     size_bytes: int
     produced_ms: int
     again: Callable[[], Sequence[Event]] | None = None
+    replays: Mapping[int, int] = field(default_factory=dict)
+    ignored: int = 0
 
 
 @dataclass(slots=True)
@@ -95,6 +103,21 @@ class Work:
             for part in self.parts
         ]
 
+    def replays(self) -> list[tuple[int, int, int]]:
+        """(id of the dead letter, partition, offset) of each replay, in the order they were read."""
+        return [
+            (letter_id, part.partition, offset)
+            for part in self.parts
+            for offset, letter_id in sorted(part.replays.items())
+        ]
+
+    def leave_out(self, places: Collection[tuple[int, int]]) -> None:
+        """Take the messages at these (partition, offset) out; their offsets still count as read."""
+        self.prepared = None
+        self.parts = [
+            _without(part, {o for p, o in places if p == part.partition}) for part in self.parts
+        ]
+
     def halves(self) -> Iterator[Work]:
         """Two smaller works that follow one another: by parts, or the one part cut in the middle."""
         if len(self.parts) > 1:
@@ -113,7 +136,10 @@ class Work:
 def as_dead_letters(part: Part, reason: str, detail: str) -> Part:
     """The same offsets with every event turned into a dead letter with its original bytes."""
     letters = [
-        DeadLetter(part.partition, r.offset, reason, detail, r.key, r.value) for r in part.sources
+        DeadLetter(
+            part.partition, r.offset, reason, detail, r.key, r.value, part.replays.get(r.offset)
+        )
+        for r in part.sources
     ]
     return replace(part, events=(), offsets=(), sources=(), letters=(*part.letters, *letters))
 
@@ -131,4 +157,25 @@ def _slice(part: Part, first: int, end: int) -> Part:
         sources=part.sources[inside],
         again=None,
         letters=[letter for letter in part.letters if first <= letter.offset < end],
+        replays={o: letter for o, letter in part.replays.items() if first <= o < end},
+        ignored=0,
+    )
+
+
+def _without(part: Part, offsets: Collection[int]) -> Part:
+    """`part` without the messages at `offsets`."""
+    left_out = {offset for offset in offsets if part.first_offset <= offset < part.next_offset}
+    if not left_out:
+        return part
+    kept = [place for place, offset in enumerate(part.offsets) if offset not in left_out]
+    events = list(part.events)  # at once: each look at forgotten events decodes them all
+    return replace(
+        part,
+        events=[events[place] for place in kept],
+        offsets=[part.offsets[place] for place in kept],
+        sources=[part.sources[place] for place in kept],
+        again=None,
+        letters=[letter for letter in part.letters if letter.offset not in left_out],
+        replays={o: letter for o, letter in part.replays.items() if o not in left_out},
+        ignored=part.ignored + len(left_out),
     )

@@ -11,19 +11,52 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.domain.delta import Delta
-from analytics_service.domain.windows import Window
+from analytics_service.domain.times import EPOCH, from_epoch_s
+from analytics_service.domain.windows import DAY, Window, window_named
 from dashboard_api.merging import MERGED_COLUMNS, RowMerger
 from dashboard_api.queries.columns import FIGURE_COLUMNS
 from dashboard_api.ranges import Plan, plan_range
-from dashboard_api.times import EPOCH, from_epoch_s
 
 FETCHED_AT_ONCE = 500
 _AS_TEXT = ("latency_buckets", "latency_bucket_counts")
 _SELECTED = sql.SQL(", ").join(
-    sql.SQL("{}::text" if name in _AS_TEXT else "{}").format(sql.Identifier(name))
+    sql.SQL("{}::text" if name in _AS_TEXT else "{}").format(sql.Identifier("held", name))
     for name in ("service", "aggregated_at", *MERGED_COLUMNS)
 )
 _SECOND = timedelta(seconds=1)
+_HOUR = window_named("1hour")
+_ROWS = sql.SQL(
+    "SELECT {columns} FROM {table} AS held WHERE held.timestamp >= %s AND held.timestamp < %s"
+)
+# Whole days: those that are merged; the hours of those that a late write has marked; the hours of days that may not
+# be marked yet, because they ended a moment ago or are still going on.
+_DAYS = (
+    sql.SQL(
+        "SELECT {columns} FROM {table} AS held "
+        "WHERE held.is_valid AND held.timestamp >= %s AND held.timestamp < %s"
+    ),
+    sql.SQL(
+        """
+        SELECT {columns} FROM {table} AS day
+        JOIN analytics_metrics_1hour AS held ON held.service = day.service
+            AND held.timestamp >= day.timestamp AND held.timestamp < day.timestamp + interval '24 hours'
+        WHERE NOT day.is_valid AND day.timestamp < (SELECT marked_before FROM daily_level)
+            AND held.timestamp >= %s AND held.timestamp < %s
+        """
+    ),
+    sql.SQL(
+        """
+        SELECT {columns} FROM analytics_metrics_1hour AS held
+        WHERE held.timestamp >= (SELECT marked_before FROM daily_level)
+            AND NOT EXISTS (
+                SELECT FROM {table} AS day
+                WHERE day.is_valid AND day.service = held.service
+                    AND day.timestamp = date_trunc('day', held.timestamp, 'UTC')
+            )
+            AND held.timestamp >= %s AND held.timestamp < %s
+        """
+    ),
+)
 
 
 def merged_rows(
@@ -35,7 +68,8 @@ def merged_rows(
 ) -> tuple[Plan, list[dict[str, Any]]]:
     """What of [since, until) is covered, and a row per service with traffic in it, by service."""
     first_s, end_s = (since - EPOCH) // _SECOND, -((EPOCH - until) // _SECOND)
-    plan = plan_range(first_s, end_s, windows, kept_since(cursor))
+    levels = [*windows, DAY] if _HOUR in windows else windows
+    plan = plan_range(first_s, end_s, levels, kept_since(cursor))
     merged = merge_rows(_state_rows(cursor.connection, plan, services))
     return plan, [
         {"service": service, **_figures(merger.result()), "aggregated_at": merger.written_at}
@@ -75,14 +109,14 @@ def _state_rows(
     selects = []
     values: list[object] = []
     for piece in plan.pieces:
-        select = sql.SQL("SELECT {} FROM {} WHERE timestamp >= %s AND timestamp < %s").format(
-            _SELECTED, sql.Identifier(piece.window.table)
-        )
-        values += [from_epoch_s(piece.start_s), from_epoch_s(piece.end_s)]
-        if services is not None:
-            select += sql.SQL(" AND service = ANY(%s)")
-            values.append(services)
-        selects.append(select)
+        sources = _DAYS if piece.window is DAY else [_ROWS]
+        for source in sources:
+            select = source.format(columns=_SELECTED, table=sql.Identifier(piece.window.table))
+            values += [from_epoch_s(piece.start_s), from_epoch_s(piece.end_s)]
+            if services is not None:
+                select += sql.SQL(" AND held.service = ANY(%s)")
+                values.append(services)
+            selects.append(select)
     if not selects:
         return
     # A cursor on the server: a month of sketches does not fit into memory at once.

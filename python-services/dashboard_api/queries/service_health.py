@@ -10,10 +10,10 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
+from analytics_service.domain.times import from_epoch_s
 from analytics_service.domain.windows import Window
 from dashboard_api.queries.merged import merged_rows
 from dashboard_api.service_status import THRESHOLD_KEYS, WORST_FIRST, Thresholds, status_of
-from dashboard_api.times import from_epoch_s
 
 PERIOD = timedelta(minutes=5)
 REMEMBERED = timedelta(days=1)

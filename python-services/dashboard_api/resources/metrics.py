@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from analytics_service.domain.times import epoch_us
 from dashboard_api.context import context
 from dashboard_api.parameters import Cursor, Parameters
 from dashboard_api.queries.rows import RowFilter, newest_rows
 from dashboard_api.responses import json_answer
-from dashboard_api.times import epoch_us
 
 DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 5000

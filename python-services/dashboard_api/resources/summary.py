@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from analytics_service.domain.times import from_epoch_s
 from dashboard_api.context import context
 from dashboard_api.parameters import Parameters
 from dashboard_api.queries.merged import merged_rows
 from dashboard_api.responses import json_answer
-from dashboard_api.times import from_epoch_s
 
 blueprint = Blueprint("summary", __name__)
 

@@ -6,15 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 
 from kafka import KafkaProducer
-from kafka.errors import (
-    CorruptRecordError,
-    InvalidRecordError,
-    KafkaError,
-    MessageSizeTooLargeError,
-)
-from kafka.serializer import Serializer
+from kafka.errors import KafkaError
 
-from analytics_service.adapters.kafka.topics import DEAD_LETTER_MAX_BYTES
+from analytics_service.adapters.kafka.raw_producer import (
+    ACKNOWLEDGE_TIMEOUT_S,
+    REFUSALS,
+    open_raw_producer,
+    wire_value,
+)
 from analytics_service.adapters.timescale.dead_letters import (
     PendingCopy,
     lock_pending_copies,
@@ -27,18 +26,6 @@ logger = logging.getLogger(__name__)
 
 BATCH_ROWS = 500
 BATCH_BYTES = 8 * 1024 * 1024
-ACKNOWLEDGE_TIMEOUT_S = 20
-# These say that the message itself will never be taken; any other error is the broker's trouble and is tried again.
-REFUSALS = (MessageSizeTooLargeError, InvalidRecordError, CorruptRecordError)
-# kafka-python does not take None for both key and value, though Kafka does: it is made None on the way out.
-_TOMBSTONE = object()
-
-
-class _Values(Serializer):  # type: ignore[misc]  # the library is not typed
-    def serialize(self, topic: str, headers: object, data: object) -> object:
-        """Bytes as they are."""
-        del topic, headers
-        return None if data is _TOMBSTONE else data
 
 
 def headers_of(copy: PendingCopy) -> list[tuple[str, bytes]]:
@@ -95,7 +82,7 @@ class DeadLetterRelay:
             try:
                 future = self._producer.send(
                     self._settings.kafka_dlq_topic,
-                    value=_TOMBSTONE if copy.letter.value is None else copy.letter.value,
+                    value=wire_value(copy.letter.value),
                     key=copy.letter.key,
                     headers=headers_of(copy),
                 )
@@ -117,15 +104,4 @@ class DeadLetterRelay:
         refused.append(copy.id)
 
     def _connect(self) -> KafkaProducer:
-        return KafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers.split(","),
-            client_id="stacklens-dead-letters",
-            acks="all",
-            # An idempotent producer takes a refused message as fatal and fails all its neighbours with it.
-            enable_idempotence=False,
-            max_request_size=DEAD_LETTER_MAX_BYTES,
-            max_block_ms=ACKNOWLEDGE_TIMEOUT_S * 1000,
-            linger_ms=5,
-            value_serializer=_Values(),
-            allow_auto_create_topics=False,
-        )
+        return open_raw_producer(self._settings, "stacklens-dead-letters")

@@ -13,14 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
+from kafka.protocol.consumer.offsets import IsolationLevel
 
 from analytics_service.config import Settings
 
 DAY_MS = 86_400_000
 DEAD_LETTER_MAX_BYTES = 2 * 1024 * 1024  # the largest input message with its headers still fits
 CONNECT_TIMEOUT_MS = 10_000
+REQUEST_TIMEOUT_MS = 30_000
+# The library waits up to half a minute before it tries a broker again that was away.
+RECONNECT_BACKOFF_MAX_MS = 1_000
 VISIBLE_TIMEOUT_S = 30.0
 _NO_ID = uuid.UUID(int=0)
 
@@ -75,20 +80,31 @@ def wanted_topics(settings: Settings) -> tuple[TopicSpec, ...]:
     )
 
 
-@contextmanager
-def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
-    """An admin client, closed at the end. Raises TopicError when no broker answers within 10 s."""
+def connect_admin(
+    settings: Settings,
+    request_timeout_ms: int = REQUEST_TIMEOUT_MS,
+    connect_timeout_ms: int = CONNECT_TIMEOUT_MS,
+) -> KafkaAdminClient:
+    """An admin client. Raises TopicError when no broker answers within `connect_timeout_ms`."""
     try:
-        admin = KafkaAdminClient(
+        return KafkaAdminClient(
             bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
             client_id="stacklens-admin",
-            bootstrap_timeout_ms=CONNECT_TIMEOUT_MS,
+            bootstrap_timeout_ms=connect_timeout_ms,
+            request_timeout_ms=request_timeout_ms,
+            reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
         )
     except (KafkaTimeoutError, KafkaConnectionError) as error:
         servers = settings.kafka_bootstrap_servers
         raise TopicError(
             f"no Kafka broker answers at {servers} (KAFKA_BOOTSTRAP_SERVERS)"
         ) from error
+
+
+@contextmanager
+def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
+    """An admin client, closed at the end. Raises TopicError when no broker answers within 10 s."""
+    admin = connect_admin(settings)
     try:
         yield admin
     finally:
@@ -130,13 +146,12 @@ def list_topics(settings: Settings) -> list[tuple[TopicSpec, TopicState | None]]
         return [(spec, present.get(spec.name)) for spec in specs]
 
 
-def topic_id(settings: Settings, topic: str, admin: KafkaAdminClient | None = None) -> str | None:
-    """Id of the topic's present incarnation; None without the topic (or from an old broker)."""
-    if admin is None:
-        with open_admin(settings) as own:
-            return topic_id(settings, topic, own)
-    state = describe(admin, [topic]).get(topic)
-    return None if state is None else state.topic_id
+def end_offsets(admin: KafkaAdminClient, topic: str) -> dict[int, int]:
+    """Where each partition of an existing topic ends for a reader that skips open transactions."""
+    state = describe(admin, [topic])[topic]
+    wanted = {TopicPartition(topic, p): OffsetSpec.LATEST for p in range(state.partitions)}
+    found = admin.list_partition_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED)
+    return {place.partition: int(info.offset) for place, info in found.items()}
 
 
 def max_message_bytes(admin: KafkaAdminClient, topic: str) -> int:

@@ -96,6 +96,7 @@ class BatchConsumer(driver.Consumer):
     """Faust's aiokafka consumer that yields a partition's fetched records as one message."""
 
     _session: Session | None = None
+    _between_assignments = False
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -105,16 +106,16 @@ class BatchConsumer(driver.Consumer):
         coordinator: Coordinator = cast(Any, self.app).coordinator
         return coordinator
 
-    def behind(self, session: Session, partition: int) -> int:
+    def behind(self, session: Session, partition: int, end_seen: int = 0) -> int:
         """Messages of a partition that are not committed yet, as far as the broker's end is known.
+
+        `end_seen` is the end as somebody else heard of it.
 
         Once all that was read is committed, the fetch position counts: transaction markers and compacted messages lie
         behind it although they were never handed over.
         """
         tp = TP(session.topic, partition)
-        end = self._end_offset(tp)
-        if end is None:
-            return 0
+        end = max(self._end_offset(tp) or 0, end_seen)
         position = session.committed[partition]
         if position == session.read_positions[partition]:
             position = max(position, self._fetch_position(tp))
@@ -124,10 +125,34 @@ class BatchConsumer(driver.Consumer):
         state = self._partition_state(tp)
         return int(state.position) if state is not None and state.has_valid_position else 0
 
+    def broken_reason(self) -> str | None:
+        """Why this consumer will never read again, None while it may.
+
+        aiokafka stops coordinating with the group at an error it does not know, and tells only who asks.
+        """
+        # pylint: disable=protected-access
+        consumer = self._thread._consumer if self._thread is not None else None
+        coordinator = getattr(consumer, "_coordinator", None)
+        if coordinator is None or self.should_stop:
+            return None
+        error = getattr(coordinator, "_pending_exception", None)
+        if error is not None:
+            return f"the consumer group refused this worker: {error!r}"
+        task = getattr(coordinator, "_coordination_task", None)
+        if task is not None and task.done() and not getattr(coordinator, "_closing", task).done():
+            return "the consumer stopped coordinating with its group"
+        return None
+
     def _end_offset(self, tp: TP) -> int | None:
-        """The partition's end as last heard of; None when it is not known, or no longer ours."""
+        """The partition's end as last heard of; None when it is not known, or no longer ours.
+
+        What belongs to transactions that are still open lies behind it: it cannot be read yet.
+        """
         state = self._partition_state(tp)
-        return None if state is None else state.highwater
+        if state is None:
+            return None
+        end: int | None = state.highwater if state.lso in (None, -1) else state.lso
+        return end
 
     def _partition_state(self, tp: TP) -> Any:
         """aiokafka's state of a partition, None when it is not assigned.
@@ -155,10 +180,17 @@ class BatchConsumer(driver.Consumer):
         self.request_resync("partitions were assigned")
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Finish the flush in flight before the partitions are given up."""
+        """Finish the flush in flight before the partitions are given up; no session until others are assigned."""
+        self._between_assignments = True
         self._session = None
         await self._coordinator.end_session()
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Faust asks for a seek only when there is something to seek in."""
+        await super().on_partitions_assigned(assigned, generation_id)
+        self._between_assignments = False
+        self.request_resync("partitions were assigned")
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch; yield one message a partition for the input topic, one a record for others."""
@@ -184,16 +216,24 @@ class BatchConsumer(driver.Consumer):
 
     async def _ensure_session(self) -> Session | None:
         """The current session, begun anew when there is none; None after a pause when that fails."""
-        if self._session is not None:
-            return self._session
-        await self._coordinator.end_session()
+        if self._between_assignments:
+            await self.sleep(0.1)
+            return None
         assigned = self.assignment()
+        if self._session is not None:
+            if self._session.committed.keys() == self._input_partitions(assigned):
+                return self._session
+            self.request_resync("other partitions are assigned now")
+        await self._coordinator.end_session()
         session = await self._coordinator.begin_session(self, assigned)
         if session is None:
             await self.sleep(1.0)
-        elif assigned == self.assignment():
+        elif assigned == self.assignment() and not self._between_assignments:
             self._session = session
         return self._session
+
+    def _input_partitions(self, assigned: set[TP]) -> set[int]:
+        return {tp.partition for tp in assigned if tp.topic == self._coordinator.input_topic}
 
     async def _is_continuous(self, session: Session, tp: TP, offset: int) -> bool:
         """Whether a batch that begins at `offset` may follow what was read before.
@@ -205,7 +245,13 @@ class BatchConsumer(driver.Consumer):
         if offset == expected:
             return True
         if offset > expected:
-            starts = await self.earliest_offsets(tp)
+            try:
+                starts = await self.earliest_offsets(tp)
+            except (KafkaError, OSError) as error:
+                self.request_resync(
+                    f"the start of partition {tp.partition} is not to be had: {error!r}"
+                )
+                return False
             if starts[tp] <= expected:
                 return True
         self.request_resync(f"partition {tp.partition} went on at {offset}, expected {expected}")
@@ -217,6 +263,7 @@ class BatchConsumer(driver.Consumer):
         value = PartitionBatch(
             session=session,
             partition=tp.partition,
+            expected_offset=session.read_positions[tp.partition],
             next_offset=end,
             lag=max(0, (self._end_offset(tp) or end) - end),
             records=records,

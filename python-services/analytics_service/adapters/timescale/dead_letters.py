@@ -25,7 +25,7 @@ class PendingCopy:
 def insert_dead_letters(
     cur: cursor, topic: str, incarnation: int, letters: Sequence[DeadLetter]
 ) -> None:
-    """Insert `letters`; their copies become pending."""
+    """Insert `letters`; their copies become pending. Replays of earlier letters are not for this function."""
     if not letters:
         return
     execute_values(
@@ -36,7 +36,16 @@ def insert_dead_letters(
         VALUES %s
         """,
         [
-            (topic, incarnation, d.partition, d.offset, d.reason, _clean(d.detail), d.key, d.value)
+            (
+                topic,
+                incarnation,
+                d.partition,
+                d.offset,
+                d.reason,
+                clean_detail(d.detail),
+                d.key,
+                d.value,
+            )
             for d in letters
         ],
         page_size=100,
@@ -100,7 +109,8 @@ def pending_figures(cur: cursor) -> tuple[int, float]:
     return int(count), float(oldest)
 
 
-def _clean(detail: str) -> str:
+def clean_detail(detail: str) -> str:
+    """The text as a column takes it: without NUL and lone surrogates, cut to a readable length."""
     return detail.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()[:DETAIL_LIMIT]
 
 

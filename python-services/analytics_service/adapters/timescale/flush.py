@@ -1,22 +1,31 @@
 """One flush: raw rows, window rows, dead letters and offsets in a single transaction.
 
-Order inside the transaction: retention limits (shared lock), offsets (compare and set, partitions ascending), raw rows
-and dead letters, window merges last (1min, 5min, 1hour). Everybody who locks these tables keeps to that order.
+Order inside the transaction: retention limits (shared lock), offsets (compare and set, partitions ascending), replayed
+dead letters (ascending), raw rows and dead letters, window merges (1min, 5min, 1hour), markers of days that are over.
+Everybody who locks these tables keeps to that order.
 """
 
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
 from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS
+from analytics_service.adapters.timescale.daily import invalidate_days
 from analytics_service.adapters.timescale.dead_letters import insert_dead_letters
 from analytics_service.adapters.timescale.offsets import OffsetMove, move_offsets
-from analytics_service.adapters.timescale.prepared import Prepared, copy_chunks, count_before
+from analytics_service.adapters.timescale.prepared import Prepared, copy_chunks
+from analytics_service.adapters.timescale.replays import (
+    lock_pending,
+    mark_failed_again,
+    mark_replayed,
+)
 from analytics_service.adapters.timescale.window_store import merge_cells, prepare_stage
 from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
@@ -36,13 +45,18 @@ _COPY_EVENTS = sql.SQL("COPY analytics_events ({}) FROM STDIN").format(
 
 @dataclass(frozen=True, slots=True)
 class FlushResult:
-    """What was committed: events, raw rows (fewer when some lie below the hot tier), window rows, letters."""
+    """What was committed: events, raw rows (fewer when some lie below the hot tier), window rows, letters.
+
+    `replays_stored` of the events and `replays_failed` of the letters were replays of earlier dead letters.
+    """
 
     events: int
     raw_rows: int
     window_rows: int
     dead_letters: int
     below_tier: Mapping[str, int] = field(default_factory=dict)
+    replays_stored: int = 0
+    replays_failed: int = 0
 
 
 def prepare_connection(conn: connection) -> None:
@@ -59,22 +73,41 @@ def flush(
     """Write `work` and advance its offsets, all or nothing; the caller commits or rolls back.
 
     `prepared` was made of `work`. Raises OwnershipLost when another worker moved an offset, ConcurrentInsert when a
-    window row appeared meanwhile, and psycopg2 errors.
+    window row appeared meanwhile, ReplaysSettled when a replayed dead letter is not pending any more, and psycopg2
+    errors.
     """
     session = work.session
     with conn.cursor() as cur:
         limits = _retention_limits(cur)
         move_offsets(cur, session.topic, session.incarnation, _moves(work))
+        replays = work.replays()
+        if replays:
+            lock_pending(cur, replays)
         below = dict.fromkeys(limits, 0)
         raw_rows, chunks = _allowed_rows(work, prepared, limits["hot"], below)
         cur.copy_expert(_COPY_EVENTS, _ChunkReader(iter(chunks)), size=1 << 23)
         letters = [letter for part in work.parts for letter in part.letters]
-        insert_dead_letters(cur, session.topic, session.incarnation, letters)
+        fresh = [letter for letter in letters if letter.replay_of is None]
+        insert_dead_letters(cur, session.topic, session.incarnation, fresh)
+        failed_again = [letter for letter in letters if letter.replay_of is not None]
+        mark_failed_again(cur, failed_again)
+        stored_again = {replay[0] for replay in replays} - {d.replay_of for d in failed_again}
+        mark_replayed(cur, sorted(stored_again))
         window_rows = 0
         for window in windows:
             cells = _at_or_after(prepared.cells[window.name], limits[window.tier], window, below)
             window_rows += merge_cells(cur, window, cells)
-        return FlushResult(work.events, raw_rows, window_rows, len(letters), below)
+            if window is windows[-1]:  # the coarsest: days are merged from its rows
+                invalidate_days(cur, cells, time.time())
+        return FlushResult(
+            work.events,
+            raw_rows,
+            window_rows,
+            len(letters),
+            below,
+            len(stored_again),
+            len(failed_again),
+        )
 
 
 def _allowed_rows(
@@ -83,9 +116,11 @@ def _allowed_rows(
     """The raw rows that the hot tier may still hold; the others are counted."""
     if limit_us is None:
         return prepared.raw_rows, prepared.chunks
-    below["hot"] = count_before(work.parts, limit_us)
+    below["hot"] = int(np.count_nonzero(prepared.times_us < limit_us))
     if not below["hot"]:
         return prepared.raw_rows, prepared.chunks
+    if below["hot"] == prepared.raw_rows:
+        return 0, ()
     return prepared.raw_rows - below["hot"], copy_chunks(work, limit_us)
 
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analytics_service.adapters.timescale.copy_text import event_lines
 from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
+from analytics_service.domain.events import Event
 from analytics_service.domain.windows import Window
-from analytics_service.ingest.work import Part, Work
+from analytics_service.ingest.work import Work
 
 # Pieces that fit the processor's caches, and let the server parse one while the next is sent.
 _COPY_CHUNK = 5_000
@@ -21,18 +25,24 @@ _FOLD_CHUNK = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Raw rows as COPY text, and the deltas of each window by its name."""
+    """Raw rows as COPY text, and the deltas of each window by its name.
+
+    `times_us` are the events' timestamps in epoch microseconds: what is archived is known only in the transaction.
+    """
 
     raw_rows: int
+    times_us: NDArray[np.int64]
     chunks: Sequence[bytes]
     cells: Mapping[str, Mapping[Cell, Delta]]
 
 
 def prepare(work: Work, windows: Sequence[Window], high_risk_threshold: float) -> Prepared:
     """Format and fold all events of `work`."""
-    minutes = _fold(work, high_risk_threshold)
+    events = work.all_events()
+    times_us = np.fromiter((event.timestamp_us for event in events), np.int64, len(events))
+    minutes = _fold(events, high_risk_threshold)
     cells = {window.name: roll_up(minutes, window) for window in windows}
-    return Prepared(work.events, copy_chunks(work), cells)
+    return Prepared(len(events), times_us, copy_chunks(work), cells)
 
 
 def copy_chunks(work: Work, first_us: int | None = None) -> list[bytes]:
@@ -40,7 +50,10 @@ def copy_chunks(work: Work, first_us: int | None = None) -> list[bytes]:
     incarnation = work.session.incarnation
     chunks = []
     for part in work.parts:
-        events, offsets = part.events, part.offsets
+        events: Sequence[Event] = list(
+            part.events
+        )  # at once: any look at forgotten ones decodes them all
+        offsets = part.offsets
         if first_us is not None:
             kept = [
                 pair
@@ -57,14 +70,8 @@ def copy_chunks(work: Work, first_us: int | None = None) -> list[bytes]:
     return chunks
 
 
-def count_before(parts: Sequence[Part], limit_us: int) -> int:
-    """How many events of `parts` lie before `limit_us` (epoch microseconds)."""
-    return sum(event.timestamp_us < limit_us for part in parts for event in part.events)
-
-
-def _fold(work: Work, high_risk_threshold: float) -> dict[Cell, Delta]:
+def _fold(events: Sequence[Event], high_risk_threshold: float) -> dict[Cell, Delta]:
     """The 1min deltas of all events."""
-    events = work.all_events()
     minutes = fold_events(events[:_FOLD_CHUNK], high_risk_threshold)
     for at in range(_FOLD_CHUNK, len(events), _FOLD_CHUNK):
         for cell, delta in fold_events(events[at : at + _FOLD_CHUNK], high_risk_threshold).items():

@@ -7,7 +7,7 @@ back. Every write carries the revision it was made from, so a row that appeared 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from psycopg2 import sql
@@ -42,18 +42,16 @@ def merge_cells(cur: cursor, window: Window, cells: Mapping[Cell, Delta]) -> int
     """
     if not cells:
         return 0
-    keys = sorted(cells)
-    held = _lock_rows(cur, window, keys)
     rows = []
-    for key in keys:
-        delta, revision = cells[key], 1
+    held = lock_rows(cur, window, sorted(cells))
+    for key in sorted(cells):
+        delta, revision = cells[key], 0
         if key in held:
-            stored, old_revision = held[key]
+            stored, revision = held[key]
             stored.merge_from(delta)
-            delta, revision = stored, old_revision + 1
-        state = delta.to_state()
-        rows.append((_time(key), key[0], revision, *(state[name] for name in STATE_COLUMNS)))
-    _write(cur, window, rows)
+            delta = stored
+        rows.append((key, delta, revision))
+    write_rows(cur, window, rows)
     return len(rows)
 
 
@@ -69,7 +67,8 @@ def prepare_stage(cur: cursor) -> None:
     )
 
 
-def _lock_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, tuple[Delta, int]]:
+def lock_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, tuple[Delta, int]]:
+    """State and revision of those of `keys` that have a row, locked in the order of their keys."""
     times = [key[1] for key in keys]
     # The bounds on timestamp let the planner leave out the chunks that cannot hold any of the keys.
     cur.execute(
@@ -100,8 +99,68 @@ def _lock_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, 
     }
 
 
-def _write(cur: cursor, window: Window, rows: Sequence[tuple[object, ...]]) -> None:
+def read_states(
+    cur: cursor, window: Window, keys: Sequence[Cell], seconds: int
+) -> Iterator[tuple[Cell, Delta]]:
+    """The rows of `window` whose starts lie in [key's start, + `seconds`), each with the key it belongs to."""
+    times = [key[1] for key in keys]
+    cur.execute(
+        sql.SQL(
+            """
+            SELECT wanted.service, wanted.epoch, {columns}
+            FROM unnest(%(services)s::text[], %(times)s::bigint[]) AS wanted (service, epoch)
+            JOIN {table} AS held
+                ON held.service = wanted.service AND held.timestamp >= to_timestamp(wanted.epoch)
+                AND held.timestamp < to_timestamp(wanted.epoch + %(seconds)s)
+            WHERE held.timestamp >= %(first)s AND held.timestamp < %(end)s
+            """
+        ).format(table=sql.Identifier(window.table), columns=_names(_READ_COLUMNS, "held")),
+        {
+            "services": [key[0] for key in keys],
+            "times": times,
+            "seconds": seconds,
+            "first": datetime.fromtimestamp(min(times), UTC),
+            "end": datetime.fromtimestamp(max(times) + seconds, UTC),
+        },
+    )
+    for row in cur:
+        state = dict(zip(_READ_COLUMNS, row[2:], strict=True))
+        yield (row[0], row[1]), Delta.from_state(state)
+
+
+def delete_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> None:
+    """Delete the rows of `keys`, which this transaction has locked."""
+    times = [key[1] for key in keys]
+    if not keys:
+        return
+    cur.execute(
+        sql.SQL(
+            """
+            DELETE FROM {table} AS held
+            USING unnest(%(services)s::text[], %(times)s::bigint[]) AS gone (service, epoch)
+            WHERE held.service = gone.service AND held.timestamp = to_timestamp(gone.epoch)
+                AND held.timestamp BETWEEN %(first)s AND %(last)s
+            """
+        ).format(table=sql.Identifier(window.table)),
+        {
+            "services": [key[0] for key in keys],
+            "times": times,
+            "first": datetime.fromtimestamp(min(times), UTC),
+            "last": datetime.fromtimestamp(max(times), UTC),
+        },
+    )
+
+
+def write_rows(cur: cursor, window: Window, cells: Sequence[tuple[Cell, Delta, int]]) -> None:
+    """Make the rows say what the deltas do; with each the revision it was locked at, 0 when there was no row.
+
+    Raises ConcurrentInsert when one of the rows without a revision has appeared. Does not commit.
+    """
     names = ("timestamp", "service", "revision", *STATE_COLUMNS)
+    rows = []
+    for key, delta, revision in cells:
+        state = delta.to_state()
+        rows.append((_time(key), key[0], revision + 1, *(state[name] for name in STATE_COLUMNS)))
     cur.copy_expert(
         sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(STAGE), _names(names)),
         io.BytesIO(lines(rows).encode()),

@@ -32,8 +32,17 @@ COMMANDS: dict[str, Entry] = {
     "api": Entry(f"{_CLI}.api:api", "Run the dashboard API."),
     "migrate": Entry(f"{_CLI}.migrate:migrate", "Bring the database schema up, down, or check it."),
     "topics": Entry(f"{_CLI}.topics:topics", "Create or list the Kafka topics."),
+    "archive": Entry(
+        f"{_CLI}.archive:archive", "Drop what is older than the retention tiers keep."
+    ),
     "replay": Entry(f"{_CLI}.replay:replay", "Send recorded events to the input topic."),
     "generate": Entry(f"{_CLI}.generate:generate", "Send lifelike made-up traffic."),
+    "dead-letters": Entry(
+        f"{_CLI}.dead_letters:dead_letters", "List, show, replay or discard bad messages."
+    ),
+    "recalculate": Entry(
+        f"{_CLI}.recalculate:recalculate", "Compute stored windows anew from raw events."
+    ),
     "verify": Entry(f"{_CLI}.verify:verify", "Check that a deployment is healthy."),
     "hash-password": Entry(f"{_CLI}.hash_password:hash_password", "Hash a password for API_USERS."),
 }

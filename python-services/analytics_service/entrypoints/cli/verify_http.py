@@ -29,7 +29,7 @@ WORKER_METRICS = (
     *("ready", "events_consumed_total", "events_stored_total", "events_dead_lettered_total"),
     *("events_below_tier_total", "events_lost_to_retention_total", "consumer_lag"),
     *("visible_latency_seconds", "flush_seconds", "flush_rows", "dead_letters_pending"),
-    *("dead_letters_oldest_seconds", "db_pool_connections"),
+    *("dead_letters_oldest_seconds", "db_pool_connections", "circuit_breaker_state"),
 )
 
 

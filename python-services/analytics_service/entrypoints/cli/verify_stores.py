@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import psycopg2
@@ -26,10 +26,17 @@ HYPERTABLES = (
     "analytics_metrics_5min",
 )
 TABLES = (
-    *("analytics_dead_letters", "kafka_offsets", "retention_tiers", "schema_migrations"),
-    *("system_config", "topic_incarnations"),
+    *("analytics_alert_history", "analytics_alert_rules", "analytics_alerts"),
+    *("analytics_dead_letters", "analytics_metrics_1day", "daily_level", "failing_batches"),
+    *("kafka_offsets", "recalculation_queue", "retention_tiers", "schema_migrations"),
+    *("schema_scripts", "system_config", "topic_incarnations"),
 )
-READABLE = (*HYPERTABLES, "analytics_dead_letters", "kafka_offsets", "system_config")
+VIEWS = (
+    *("v_active_alerts_summary", "v_high_risk_events", "v_service_health_current"),
+    *("v_service_performance_trend", "v_slowest_services", "v_top_error_services"),
+)
+FUNCTIONS = ("analytics_archive_old_data", "analytics_calculate_sla", "analytics_get_alert_stats")
+READABLE = (*HYPERTABLES, "analytics_dead_letters", "kafka_offsets", "system_config", *VIEWS)
 CONNECT_TIMEOUT_S = 10
 
 
@@ -53,10 +60,12 @@ def topic_checks(settings: Settings) -> Iterator[Check]:
 
 
 def database_checks(settings: Settings) -> Iterator[Check]:
-    """Migrations, hypertables, tables, and that the API's role can read them."""
+    """Migrations, hypertables, tables, views, functions, and that the API's role can read them."""
     yield "migrations", partial(_migrations, settings)
     yield "hypertables", partial(_hypertables, settings)
     yield "tables", partial(_tables, settings)
+    yield "views", partial(_views, settings)
+    yield "functions", partial(_functions, settings)
     yield f"role {settings.db_reader_user}", partial(_reader, settings)
 
 
@@ -84,17 +93,33 @@ def _hypertables(settings: Settings) -> str:
 
 def _tables(settings: Settings) -> str:
     rows = _query(settings, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    missing = [name for name in TABLES if (name,) not in rows]
+    return _all_there(TABLES, rows)
+
+
+def _views(settings: Settings) -> str:
+    rows = _query(settings, "SELECT viewname FROM pg_views WHERE schemaname = 'public'")
+    return _all_there(VIEWS, rows)
+
+
+def _functions(settings: Settings) -> str:
+    rows = _query(
+        settings, "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+    )
+    return _all_there(FUNCTIONS, rows)
+
+
+def _all_there(wanted: Sequence[str], found: Sequence[tuple[object, ...]]) -> str:
+    missing = [name for name in wanted if (name,) not in found]
     if missing:
         raise CheckFailed(f"missing: {', '.join(missing)}")
-    return f"{len(TABLES)} of {len(TABLES)}"
+    return f"{len(wanted)} of {len(wanted)}"
 
 
 def _reader(settings: Settings) -> str:
     for table in READABLE:
         query = sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(table))
         _query(settings, query, user=settings.db_reader_user, password=settings.reader_password)
-    return f"reads {len(READABLE)} tables"
+    return f"reads {len(READABLE)} tables and views"
 
 
 def _query(

@@ -1,4 +1,4 @@
-"""Moments in query parameters: ISO 8601, or relative to now. Pure."""
+"""Moments as people type them: ISO 8601, or relative to now. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments in query parameters."""
+"""Moments as people type them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard_api.times import epoch_us, from_epoch_us, parse_moment
+from analytics_service.domain.times import epoch_us, from_epoch_us, parse_moment
 
 NOW = datetime(2026, 3, 10, 12, 0, 0, tzinfo=UTC)
 

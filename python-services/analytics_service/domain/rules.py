@@ -1,0 +1,68 @@
+"""Alert rules: what people write, and whether a value violates one."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Severity = Literal["info", "warning", "critical"]
+NoDataPolicy = Literal["resolve", "keep", "alert"]
+
+SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
+NO_DATA_POLICIES: Final[tuple[NoDataPolicy, ...]] = ("resolve", "keep", "alert")
+CHANNELS: Final = ("slack", "email", "pagerduty")
+EVERY_SERVICE: Final = "*"
+OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+}
+# A running window's count only grows: that it is small says nothing until the window is complete.
+COUNT_METRICS: Final = frozenset(
+    {
+        "total_requests", "successful_requests", "failed_requests", "latency_count", "unique_users", "unique_ips",
+        "high_risk_count", "risk_count",
+    }
+)  # fmt: skip
+_NEEDS_COMPLETE: Final = frozenset({"<", "<=", "=="})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:  # pylint: disable=too-many-instance-attributes  # the columns of the table
+    """A row of analytics_alert_rules; times in seconds."""
+
+    rule_name: str
+    metric_name: str
+    operator: str
+    threshold: float
+    severity: Severity
+    service: str = EVERY_SERVICE
+    window_size: str = "1min"
+    resolve_threshold: float | None = None
+    duration_seconds: int = 60
+    keep_firing_seconds: int = 60
+    min_requests: int = 1
+    no_data_policy: NoDataPolicy = "resolve"
+    notification_channels: tuple[str, ...] = ()
+    enabled: bool = True
+    description: str | None = None
+
+    def watches(self, service: str) -> bool:
+        """Whether the rule is about this service."""
+        return self.service in (EVERY_SERVICE, service)
+
+    @property
+    def only_complete(self) -> bool:
+        """Whether a running window says nothing: a count that is still low."""
+        return self.metric_name in COUNT_METRICS and self.operator in _NEEDS_COMPLETE
+
+    def is_violated_by(self, value: float, *, is_open: bool) -> bool:
+        """Whether `value` violates the rule; once an alert is open, the resolve threshold decides."""
+        limit = self.threshold
+        if is_open and self.resolve_threshold is not None:
+            limit = self.resolve_threshold
+        return OPERATORS[self.operator](value, limit)

@@ -1,0 +1,1 @@
+DROP FUNCTION IF EXISTS public.analytics_calculate_sla(text, timestamptz);

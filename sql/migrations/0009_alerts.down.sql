@@ -1,0 +1,3 @@
+DROP TABLE public.analytics_alert_history;
+DROP TABLE public.analytics_alerts;
+DROP TABLE public.analytics_alert_rules;

@@ -1,0 +1,1 @@
+DROP VIEW IF EXISTS public.v_active_alerts_summary;

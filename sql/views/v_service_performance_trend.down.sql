@@ -1,0 +1,1 @@
+DROP VIEW IF EXISTS public.v_service_performance_trend;

@@ -1,0 +1,1 @@
+DROP VIEW IF EXISTS public.v_slowest_services;

@@ -1,0 +1,69 @@
+"""A batch that fails for its own sake: its failures are counted in the database and outlive the worker."""
+
+from __future__ import annotations
+
+from tests.integration.sending import Outgoing
+from tests.integration.test_dead_letters import good_value
+from tests.integration.whole_way import WholeWay
+from tests.waiting import wait_until
+
+FAILED_S = 60.0
+SLOW_POISON = """
+    CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM pg_sleep(0.7);
+        RAISE EXCEPTION 'no poison here' USING ERRCODE = 'check_violation';
+    END $$;
+    CREATE TRIGGER refuse_poison BEFORE INSERT ON analytics_events
+    FOR EACH ROW WHEN (NEW.message = 'poison') EXECUTE FUNCTION refuse_poison()
+"""
+
+
+def failures(way: WholeWay) -> list[tuple[object, ...]]:
+    """Where batches begin that failed, and how often they did."""
+    return way.database.rows(
+        "SELECT kafka_partition, first_offset, attempts FROM failing_batches ORDER BY 1, 2"
+    )
+
+
+def test_failures_are_counted_over_a_crash_and_forgotten_in_the_end(way: WholeWay) -> None:
+    way.database.execute(SLOW_POISON)
+    way.send([Outgoing(2, good_value(message=text)) for text in ("a", "b", "poison", "c", "d")])
+    first = way.start(KAFKA_GROUP_INSTANCE_ID="one")
+    wait_until(lambda: failures(way) == [(2, 0, 1)], FAILED_S, "the first failure is counted")
+    first.kill()
+    second = way.start(KAFKA_GROUP_INSTANCE_ID="one")
+    way.wait_settled()
+
+    # One failure before the crash, two after it, and no third one.
+    assert second.output.count("flush of 5 messages failed") == 2
+    assert "flush of 5 messages failed (2)" in second.output
+    assert "flush of 5 messages failed (3)" in second.output
+    assert failures(way) == []
+    letters = way.database.rows("SELECT kafka_offset, reason, detail FROM analytics_dead_letters")
+    assert [row[:2] for row in letters] == [(2, "processing_failed")]
+    assert "no poison here" in str(letters[0][2])
+    rows = way.database.rows("SELECT kafka_offset FROM analytics_events ORDER BY kafka_offset")
+    assert rows == [(0,), (1,), (3,), (4,)]
+    assert way.database.rows("SELECT total_requests FROM analytics_metrics_1hour") == [(4,)]
+
+
+def test_a_batch_that_had_failed_often_enough_is_split_at_once(way: WholeWay) -> None:
+    way.database.execute(SLOW_POISON)
+    way.send([Outgoing(1, good_value(message=text)) for text in ("a", "poison", "b", "c")])
+    # As a worker leaves it that crashed while it was splitting.
+    way.database.execute(
+        """
+        INSERT INTO failing_batches (topic, topic_incarnation, kafka_partition, first_offset, attempts, last_error)
+        VALUES (%s, 1, 1, 0, 3, 'as before')
+        """,
+        way.topics.input,
+    )
+    worker = way.start()
+    way.wait_settled()
+    assert "flush of 4 messages failed" not in worker.output
+    assert failures(way) == []
+    letters = way.database.rows("SELECT kafka_offset, reason FROM analytics_dead_letters")
+    assert letters == [(1, "processing_failed")]
+    rows = way.database.rows("SELECT kafka_offset FROM analytics_events ORDER BY kafka_offset")
+    assert rows == [(0,), (2,), (3,)]
