@@ -86,11 +86,15 @@ def running_stack(
     *,
     fsync: bool = True,
     environ: Mapping[str, str] | None = None,
+    kafka_proxy_port: int | None = None,
+    postgres_directory: Path | None = None,
 ) -> Iterator[Stack]:
     """Yield a running stack, and end it with the block or with this process, whichever is first.
 
     With KAFKA_BOOTSTRAP_SERVERS and DB_HOST in `environ` (default: the process's own) it yields
-    those servers and starts nothing. Raises DevstackError with a message for people.
+    those servers and starts nothing. For tests that disturb the servers: `kafka_proxy_port` (see
+    `Broker`), and a directory for the database that does not exist yet, such as one on a small disk.
+    Raises DevstackError with a message for people.
     """
     own = own_servers(os.environ if environ is None else environ)
     if own is not None:
@@ -99,10 +103,12 @@ def running_stack(
     parts = fetch(cache_dir, progress)
     postgres_part = _postgres_part(parts.postgres, cache_dir, progress)
     with _directory() as directory, contextlib.ExitStack() as closing:
-        kafka = Broker(parts.kafka, directory / "kafka")
+        kafka = Broker(parts.kafka, directory / "kafka", proxy_port=kafka_proxy_port)
         closing.callback(kafka.close)
         kafka.start()  # the slower of the two: it starts while the database's files are copied
-        postgres = Postgres(postgres_part, directory / "postgres", fsync=fsync)
+        postgres = Postgres(
+            postgres_part, postgres_directory or directory / "postgres", fsync=fsync
+        )
         closing.callback(postgres.close)
         postgres.start()
         postgres.wait_until_ready()

@@ -53,6 +53,14 @@ log.retention.check.interval.ms=5000
 log.segment.delete.delay.ms=1000
 """
 
+# A second way in, for clients that are to come through a proxy: who connects here is told to come to the proxy's port.
+# Written after SETTINGS: of two lines with one name the last one counts.
+BEHIND_A_PROXY = """\
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},PROXIED://127.0.0.1:{behind}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
+"""
+
 
 def kafka_part(cache: Path) -> Part:
     """Kafka's part of the cache."""
@@ -83,9 +91,19 @@ def fetch_kafka(part: Part) -> None:
 
 
 class Broker(GuardedProcess):
-    """A running broker on a port of its own; its data are under `directory`."""
+    """A running broker on a port of its own; its data are under `directory`.
 
-    def __init__(self, part: Part, directory: Path, options: Sequence[str] = ()) -> None:
+    With `proxy_port` it listens on `behind_proxy_port` as well, and sends the clients that come in there to the proxy.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        directory: Path,
+        options: Sequence[str] = (),
+        *,
+        proxy_port: int | None = None,
+    ) -> None:
         directory.mkdir(parents=True)
         cache = ahead_of_time_cache(part)
         if cache.exists() and cache.stat().st_size:
@@ -94,9 +112,18 @@ class Broker(GuardedProcess):
         data = directory / "data"
         shutil.copytree(part.path / "template", data)
         properties = directory / "server.properties"
-        properties.write_text(
-            SETTINGS.format(port=self.port, controller_port=free_port(), data=data)
-        )
+        controller_port = free_port()
+        settings = SETTINGS.format(port=self.port, controller_port=controller_port, data=data)
+        self.behind_proxy_port: int | None = None
+        if proxy_port is not None:
+            self.behind_proxy_port = free_port()
+            settings += BEHIND_A_PROXY.format(
+                port=self.port,
+                controller_port=controller_port,
+                behind=self.behind_proxy_port,
+                proxy=proxy_port,
+            )
+        properties.write_text(settings)
         super().__init__(
             name="Kafka",
             argv=java_command(

@@ -5,5 +5,5 @@ set -euo pipefail
 echo "usage: make TARGET"
 echo
 sed -n 's/^\([a-z-]*\):.*## \(.*\)$/\1|\2/p' "$1" | while IFS='|' read -r target text; do
-    printf '  %-10s %s\n' "$target" "$text"
+    printf '  %-12s %s\n' "$target" "$text"
 done

@@ -34,7 +34,7 @@ def create_worker(settings: Settings, service: IngestService) -> WorkerApp:
     app = WorkerApp(
         settings.kafka_consumer_group,
         broker_consumer=[f"{scheme}://{server}" for server in servers],
-        broker_producer=[f"kafka://{server}" for server in servers],
+        broker_producer=[f"{scheme}://{server}" for server in servers],
         broker_client_id="stacklens-analytics-service",
         # A killed worker's partitions are given to others after this long.
         broker_session_timeout=SESSION_TIMEOUT_S,

@@ -17,6 +17,7 @@ from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from analytics_service.adapters.kafka.starting import patient
 from analytics_service.ingest.session import PartitionBatch, Session
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # A transactional producer's aborted messages never happened; Faust reads them unless it is transactional too.
         consumer._isolation_level = "read_committed"  # pylint: disable=protected-access
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # pylint: disable=protected-access  # Faust fixes it at 1500
-        return consumer
+        return patient(consumer)
 
     async def _fetch_records(
         self,
@@ -285,10 +286,18 @@ class BatchConsumer(driver.Consumer):
         )
 
 
+class PatientProducer(driver.Producer):
+    """Faust's producer that waits for a broker that went away while the worker starts."""
+
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        return patient(super()._new_producer(transactional_id))
+
+
 class Transport(driver.Transport):
     """Faust's aiokafka transport with the batch consumer."""
 
     Consumer = BatchConsumer
+    Producer = PatientProducer
 
 
 def register() -> str:

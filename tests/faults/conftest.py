@@ -1,0 +1,5 @@
+"""The way from Kafka to the tables, as the integration tests have it."""
+
+from tests.integration.conftest import way
+
+__all__ = ["way"]
