@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
+from pathlib import Path
 from typing import Any, cast
 
 import faust
@@ -54,8 +56,8 @@ def create_worker(settings: Settings, service: IngestService) -> WorkerApp:
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
-        # Faust makes a folder for tables even when there are none.
-        datadir=tempfile.mkdtemp(prefix="stacklens-faust-"),
+        # Faust makes a folder for tables even when there are none: one for all workers, nothing is ever in it.
+        datadir=str(Path(tempfile.gettempdir(), f"stacklens-faust-{os.getuid()}")),
         autodiscover=False,
     )
     app.coordinator = service.coordinator

@@ -7,7 +7,6 @@ import ctypes
 import gc
 import logging
 import os
-import shutil
 import sys
 import threading
 from signal import SIGTERM
@@ -86,7 +85,6 @@ def run(settings: Settings) -> None:
         watch.set()
         service.close()
         server.stop()
-        shutil.rmtree(app.conf.datadir, ignore_errors=True)
     logger.info("stopped")
 
 
