@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from analytics_service.adapters.kafka.topics import TopicError, create_topics
+from analytics_service.adapters.timescale.connecting import with_retries
 from analytics_service.adapters.timescale.migrations import Migrator
 from analytics_service.adapters.timescale.pool import Pool, open_pool
 from analytics_service.config import Settings
@@ -18,14 +19,21 @@ FIRST_DELAY_S = 2.0
 LONGEST_DELAY_S = 10.0
 
 
-def prepare_database(settings: Settings, application_name: str) -> Pool:
+def prepare_database(
+    settings: Settings, application_name: str, sleep: Callable[[float], object] = time.sleep
+) -> Pool:
     """A pool of the owner's connections on an up-to-date schema.
 
-    Raises PoolOpenError when the database stays away, DriftError when applied migrations differ from the files.
+    A database that goes away in between is waited for as one that is not up yet. Raises PoolOpenError when it stays
+    away, DriftError when applied migrations differ from the files.
     """
-    pool = open_pool(settings, application_name=application_name)
-    Migrator(settings).up()
-    publish_settings(pool, settings)
+    pool = open_pool(settings, application_name=application_name, sleep=sleep)
+
+    def bring_up_to_date() -> None:
+        Migrator(settings).up()
+        publish_settings(pool, settings)
+
+    with_retries(bring_up_to_date, pool.params.why, sleep)
     return pool
 
 

@@ -20,7 +20,9 @@ from analytics_service.adapters.timescale.errors import (
     PoolTimeoutError,
     is_poison,
 )
+from analytics_service.adapters.timescale.migrations import Migrator
 from analytics_service.adapters.timescale.pool import Pool, open_pool
+from analytics_service.bootstrap import prepare_database
 from analytics_service.config import Settings, load_settings
 from tests.databases import Database
 from tests.waiting import wait_until
@@ -399,6 +401,37 @@ def test_success_on_a_later_attempt_is_told(
     assert first.startswith(f"{FAILED} (attempt 1/5): ")
     assert first.endswith(". Retrying in 2.0s...")
     assert second == "Connection pool initialized successfully on attempt 2"
+
+
+def test_a_database_that_goes_away_before_the_migrations_is_waited_for(
+    settings: Settings,
+    empty_database: Database,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.INFO)
+    name = empty_database.name
+    maintenance = Database(empty_database.stack, "postgres")
+    migrate = Migrator.up
+
+    def go_away_once(migrator: Migrator) -> object:
+        monkeypatch.setattr(Migrator, "up", migrate)
+        maintenance.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        return migrate(migrator)
+
+    monkeypatch.setattr(Migrator, "up", go_away_once)
+    waits: list[float] = []
+
+    def come_back(delay_s: float) -> None:
+        waits.append(delay_s)
+        maintenance.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+    pool = prepare_database(settings, "test", come_back)
+    with pool.connection() as connection:
+        assert value(connection, "SELECT count(*) > 20 FROM system_config") is True
+    pool.close()
+    assert waits == [2.0]
+    assert any(line.startswith(f"{FAILED} (attempt 1/5): ") for line in caplog.messages)
 
 
 def test_no_line_and_no_error_tells_the_password(
