@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from devstack.api import Stack
 from tests.integration.sending import Outgoing
-from tests.integration.test_dead_letters import good_value
+from tests.integration.test_dead_letters import good_value, read_topic, wait_copied
 from tests.integration.whole_way import WholeWay
 from tests.waiting import wait_until
 
@@ -26,7 +27,9 @@ def failures(way: WholeWay) -> list[tuple[object, ...]]:
     )
 
 
-def test_failures_are_counted_over_a_crash_and_forgotten_in_the_end(way: WholeWay) -> None:
+def test_failures_are_counted_over_a_crash_and_forgotten_in_the_end(
+    way: WholeWay, stack: Stack
+) -> None:
     way.database.execute(SLOW_POISON)
     way.send([Outgoing(2, good_value(message=text)) for text in ("a", "b", "poison", "c", "d")])
     first = way.start(KAFKA_GROUP_INSTANCE_ID="one")
@@ -43,6 +46,11 @@ def test_failures_are_counted_over_a_crash_and_forgotten_in_the_end(way: WholeWa
     letters = way.database.rows("SELECT kafka_offset, reason, detail FROM analytics_dead_letters")
     assert [row[:2] for row in letters] == [(2, "processing_failed")]
     assert "no poison here" in str(letters[0][2])
+    wait_copied(way)
+    copies = [dict(record.headers) for record in read_topic(stack, way.topics.dlq)]
+    assert {
+        (headers["stacklens.reason"], headers["__streams.errors.offset"]) for headers in copies
+    } == {(b"processing_failed", b"2")}
     rows = way.database.rows("SELECT kafka_offset FROM analytics_events ORDER BY kafka_offset")
     assert rows == [(0,), (1,), (3,), (4,)]
     assert way.database.rows("SELECT total_requests FROM analytics_metrics_1hour") == [(4,)]
