@@ -22,7 +22,7 @@ from analytics_service.domain.alerts import (
 )
 from analytics_service.domain.rules import Rule
 
-NOTHING = Observation(None, None)
+NOTHING = Observation((), None)
 
 
 def rule(**changes: Any) -> Rule:
@@ -46,7 +46,7 @@ def seen(
 ) -> Observation:
     """A running window and the one before it; None: there is no such row."""
     return Observation(
-        None if live is None else Reading(live, requests, 60),
+        () if live is None else (Reading(live, requests, 60),),
         None if complete is None else Reading(complete, before, 0),
     )
 
@@ -72,8 +72,15 @@ def statuses(a_rule: Rule, series: Sequence[tuple[float, Observation]]) -> list[
         (rule(), seen(1, 5), False, "clear"),
         (rule(), NOTHING, False, "no_data"),
         # A window in which nothing carries the metric is no data for it, whatever it holds.
-        (rule(), Observation(Reading(None, 9, 60), Reading(None, 9, 0)), False, "no_data"),
-        (rule(), Observation(Reading(None, 9, 60), Reading(9.0, 9, 0)), False, "violated"),
+        (rule(), Observation((Reading(None, 9, 60),), Reading(None, 9, 0)), False, "no_data"),
+        (rule(), Observation((Reading(None, 9, 60),), Reading(9.0, 9, 0)), False, "violated"),
+        # The window that has just ended counts until it is complete, and so does the next one.
+        (
+            rule(),
+            Observation((Reading(1, 9, 120), Reading(9, 9, 60)), Reading(1, 9, 0)),
+            False,
+            "violated",
+        ),
         # Too few requests violate nothing, in either window, and are no lack of data.
         (rule(min_requests=10), seen(50, 1, requests=9), False, "clear"),
         (rule(min_requests=10), seen(50, 50, requests=9, before=9), False, "clear"),

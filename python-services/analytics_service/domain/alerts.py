@@ -29,9 +29,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What can be seen of a service: its running window and its last complete one; None: no such row."""
+    """What can be seen of a service: its windows that are not complete yet, newest first, and its last complete one.
 
-    live: Reading | None
+    Windows without a row are left out; `complete` None: it has none.
+    """
+
+    running: tuple[Reading, ...]
     complete: Reading | None
 
 
@@ -74,14 +77,13 @@ INACTIVE: Final = AlertState()
 
 
 def judge(rule: Rule, seen: Observation, *, is_open: bool) -> Judgement:
-    """Whether what is seen violates the rule: one of the two windows is enough; it is clear only when neither does.
+    """Whether what is seen violates the rule: one of the windows is enough; it is clear only when none does.
 
     A window with fewer than the rule's `min_requests` violates nothing.
     """
+    looked_at = (*(() if rule.only_complete else seen.running), seen.complete)
     readings = [
-        reading
-        for reading in (None if rule.only_complete else seen.live, seen.complete)
-        if reading is not None and reading.value is not None
+        reading for reading in looked_at if reading is not None and reading.value is not None
     ]
     for reading in readings:
         assert reading.value is not None
