@@ -140,19 +140,20 @@ def test_messages_lost_to_retention_under_a_running_worker(way: WholeWay, stack:
     way.send(Outgoing(0, value) for value in values[:50])
     way.wait_settled()
     worker.freeze()
-    unread = way.send(Outgoing(0, value) for value in values[50:])
+    # A fetch may be on its way: it is answered with the first message, and no other is asked for.
+    way.send([Outgoing(0, values[50])])
+    way.send(Outgoing(0, value) for value in values[51:])
     with kafka_admin(stack) as admin:
         admin.delete_records({TopicPartition(way.topics.input, 0): 120})
     worker.thaw()
     wait_until(lambda: way.settled() == 200, NOTICED_S, "it goes on behind the gap")
 
-    assert way.database.rows("SELECT events_lost FROM kafka_offsets WHERE events_lost > 0") == [
-        (70,)
-    ]
-    assert worker.metric("stacklens_events_lost_to_retention_total") == 70
-    assert "70 messages were gone before they could be read (behind_log_start)" in worker.output
-    gone = {(m.partition, m.offset) for m in unread if m.offset < 120}
-    way.sent = [m for m in way.sent if (m.partition, m.offset) not in gone]
+    ((lost,),) = way.database.rows("SELECT events_lost FROM kafka_offsets WHERE events_lost > 0")
+    assert lost in (69, 70)
+    assert worker.metric("stacklens_events_lost_to_retention_total") == lost
+    words = f"{lost} messages were gone before they could be read (behind_log_start)"
+    assert words in worker.output
+    way.sent = [m for m in way.sent if not 120 - lost <= m.offset < 120]
     assert way.differences() == []
     assert worker.terminate() == 0
 
