@@ -97,6 +97,37 @@ REPLAYS = Counter(
     registry=REGISTRY,
 )
 
+EVALUATION_SECONDS = Histogram(
+    "stacklens_evaluation_seconds",
+    "Duration of one evaluation of all alert rules.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+    registry=REGISTRY,
+)
+EVALUATOR_LEADER = Gauge(
+    "stacklens_evaluator_leader",
+    "1 while this worker evaluates the alert rules.",
+    registry=REGISTRY,
+)
+ALERT_RULES = Gauge("stacklens_alert_rules", "Enabled alert rules.", registry=REGISTRY)
+ALERTS = Gauge(
+    "stacklens_alerts", "Alerts that are not over, by state.", ["state"], registry=REGISTRY
+)
+ALERT_TRANSITIONS = Counter(
+    "stacklens_alert_transitions",
+    "Transitions of alerts that this worker has written.",
+    ["to"],
+    registry=REGISTRY,
+)
+OUTBOX_BACKLOG = Gauge(
+    "stacklens_outbox_backlog",
+    "Alert messages that the broker does not have yet.",
+    registry=REGISTRY,
+)
+OUTBOX_OLDEST = Gauge(
+    "stacklens_outbox_oldest_seconds", "Age of the oldest of them.", registry=REGISTRY
+)
+
+ALERT_STATES = ("pending", "active", "acknowledged")
 REPLAY_OUTCOMES = ("stored", "failed", "ignored")
 FLUSH_FAILURE_CAUSES = ("ownership", "database", "batch")
 
@@ -110,3 +141,7 @@ for _state in ("used", "idle"):
     DB_POOL_CONNECTIONS.labels(_state)
 for _outcome in REPLAY_OUTCOMES:
     REPLAYS.labels(_outcome)
+for _state in ALERT_STATES:
+    ALERTS.labels(_state)
+for _to in (*ALERT_STATES, "resolved"):
+    ALERT_TRANSITIONS.labels(_to)

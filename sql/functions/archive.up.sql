@@ -24,7 +24,10 @@ DECLARE
     alert_rows bigint;
     letter_rows bigint;
     job_rows bigint;
+    outbox_rows bigint;
 BEGIN
+    DELETE FROM public.alert_outbox AS message WHERE message.sent_at < before;
+    GET DIAGNOSTICS outbox_rows = ROW_COUNT;
     DELETE FROM public.analytics_alert_history AS trail WHERE trail.alert_id = ANY (alerts);
     GET DIAGNOSTICS history_rows = ROW_COUNT;
     DELETE FROM public.analytics_alerts AS alert WHERE alert.id = ANY (alerts);
@@ -49,14 +52,16 @@ BEGIN
         jsonb_build_object('relation', 'analytics_alerts', 'unit', 'rows', 'count', alert_rows),
         jsonb_build_object('relation', 'analytics_alert_history', 'unit', 'rows', 'count', history_rows),
         jsonb_build_object('relation', 'analytics_dead_letters', 'unit', 'rows', 'count', letter_rows),
-        jsonb_build_object('relation', 'recalculation_queue', 'unit', 'rows', 'count', job_rows)
+        jsonb_build_object('relation', 'recalculation_queue', 'unit', 'rows', 'count', job_rows),
+        jsonb_build_object('relation', 'alert_outbox', 'unit', 'rows', 'count', outbox_rows)
     );
 END
 $$;
 
 COMMENT ON FUNCTION stacklens.delete_expired(timestamptz) IS
-'Deletes alerts resolved before a moment with their history, dead letters settled and made before it, and completed'
-' recalculations; returns what went as JSON. The history of an alert that is still there stays with it.';
+'Deletes alerts resolved before a moment with their history, alert messages sent before it, dead letters settled and'
+' made before it, and completed recalculations; returns what went as JSON. The history of an alert that is still there'
+' stays with it.';
 
 
 CREATE OR REPLACE FUNCTION stacklens.archive_tier(wanted text)

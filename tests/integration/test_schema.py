@@ -16,6 +16,8 @@ pytestmark = pytest.mark.both_postgres
 METRICS = ("analytics_metrics_1min", "analytics_metrics_5min", "analytics_metrics_1hour")
 HYPERTABLES = {"analytics_events", *METRICS}
 TABLES = HYPERTABLES | {
+    "alert_outbox",
+    "alert_states",
     "analytics_alert_history",
     "analytics_alert_rules",
     "analytics_alerts",
@@ -24,6 +26,7 @@ TABLES = HYPERTABLES | {
     "daily_level",
     "failing_batches",
     "kafka_offsets",
+    "leases",
     "recalculation_queue",
     "retention_tiers",
     "schema_migrations",

@@ -69,6 +69,7 @@ def part(
         careful=frozenset(),
         size_bytes=size_bytes,
         produced_ms=0,
+        newest_ms=0,
     )
 
 

@@ -131,7 +131,7 @@ def test_a_worker_must_tell_every_metric() -> None:
         with server({"/metrics": (200, {}, text.encode())}, healthy) as url:
             *_, finding = run_checks(worker_checks(url, True, metrics_enabled=True))
         outcomes[finding.outcome] = finding.detail
-    assert outcomes == {"PASS": "14 of 14 metrics", "FAIL": "missing: stacklens_flush_rows"}
+    assert outcomes == {"PASS": "20 of 20 metrics", "FAIL": "missing: stacklens_flush_rows"}
 
 
 def test_a_worker_without_metrics() -> None:

@@ -50,6 +50,7 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
         careful=_careful(sources) if not decoded.plain else frozenset(),
         size_bytes=_size(values) + _size([record.key for record in records]),
         produced_ms=records[0].timestamp,
+        newest_ms=records[-1].timestamp,
         replays=replays,
     )
 

@@ -35,7 +35,7 @@ class Part:
     Covers the offsets from `first_offset` up to, not including, `next_offset`; `offsets` and `sources` (the records the
     events came from, with key and value) run beside `events`.
     `careful` are the offsets of events whose texts may need escaping, `produced_ms` the broker's time stamp of the
-    first message. `again` decodes the events anew from their sources.
+    first message, `newest_ms` of the last one. `again` decodes the events anew from their sources.
     `replays` gives the id of the dead letter for each offset that is a replay of one; `ignored` counts replays left out
     because their letters had been settled before.
     """
@@ -51,6 +51,7 @@ class Part:
     careful: frozenset[int]
     size_bytes: int
     produced_ms: int
+    newest_ms: int
     again: Callable[[], Sequence[Event]] | None = None
     replays: Mapping[int, int] = field(default_factory=dict)
     ignored: int = 0

@@ -152,6 +152,7 @@ def _moves(work: Work) -> list[OffsetMove]:
             lag=part.lag,
             stored=(before.stored if before else 0) + len(part.events),
             dead_lettered=(before.dead_lettered if before else 0) + len(part.letters),
+            newest_ms=max(before.newest_ms if before else 0, part.newest_ms),
         )
     return list(moves.values())
 

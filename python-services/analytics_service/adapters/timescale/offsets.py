@@ -17,7 +17,10 @@ class OwnershipLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OffsetMove:
-    """A compare-and-set of one partition: from the offset that was started at to the next one."""
+    """A compare-and-set of one partition: from the offset that was started at to the next one.
+
+    `newest_ms` is the broker's time stamp of the last message, in epoch milliseconds.
+    """
 
     partition: int
     expected: int
@@ -25,6 +28,7 @@ class OffsetMove:
     lag: int
     stored: int
     dead_lettered: int
+    newest_ms: int
 
 
 def incarnation_of(conn: connection, topic: str, topic_id: str) -> int:
@@ -143,13 +147,24 @@ def move_offsets(cur: cursor, topic: str, incarnation: int, moves: Sequence[Offs
         SET next_offset = moved.next_offset, lag = moved.lag, lag_measured_at = clock_timestamp(),
             events_stored = held.events_stored + moved.stored,
             events_dead_lettered = held.events_dead_lettered + moved.dead_lettered,
-            updated_at = clock_timestamp()
-        FROM (VALUES %s) AS moved (topic, incarnation, kafka_partition, next_offset, lag, stored, dead_lettered)
+            updated_at = clock_timestamp(),
+            caught_up_at = greatest(held.caught_up_at, to_timestamp(moved.newest_ms / 1000.0))
+        FROM (VALUES %s) AS moved
+            (topic, incarnation, kafka_partition, next_offset, lag, stored, dead_lettered, newest_ms)
         WHERE held.topic = moved.topic AND held.topic_incarnation = moved.incarnation
             AND held.kafka_partition = moved.kafka_partition
         """,
         [
-            (topic, incarnation, m.partition, m.next_offset, m.lag, m.stored, m.dead_lettered)
+            (
+                topic,
+                incarnation,
+                m.partition,
+                m.next_offset,
+                m.lag,
+                m.stored,
+                m.dead_lettered,
+                m.newest_ms,
+            )
             for m in ordered
         ],
     )
@@ -163,7 +178,12 @@ def publish_lag(conn: connection, topic: str, incarnation: int, lags: Mapping[in
     with conn.cursor() as cur:
         cur.execute(
             """
-            UPDATE kafka_offsets AS held SET lag = seen.lag, lag_measured_at = clock_timestamp()
+            UPDATE kafka_offsets AS held
+            SET lag = seen.lag, lag_measured_at = clock_timestamp(),
+                -- Without lag everything is stored that was there when it was measured, at most a second ago.
+                caught_up_at = CASE WHEN seen.lag = 0
+                    THEN greatest(held.caught_up_at, clock_timestamp() - interval '1 second')
+                    ELSE held.caught_up_at END
             FROM (
                 SELECT free.kafka_partition, new_lag.behind AS lag
                 FROM kafka_offsets AS free

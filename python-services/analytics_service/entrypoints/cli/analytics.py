@@ -54,6 +54,7 @@ def analytics() -> None:
 def run(settings: Settings) -> None:
     """Run until a signal; raises what made the worker fail."""
     # Faust is heavy and reads the environment when imported: only this command pays for it.
+    from analytics_service.alerting.service import AlertingService  # pylint: disable=import-outside-toplevel
     from analytics_service.entrypoints.watchdog import start_watchdog  # pylint: disable=import-outside-toplevel
     from analytics_service.entrypoints.worker import create_worker  # pylint: disable=import-outside-toplevel
     from analytics_service.ingest.service import IngestService  # pylint: disable=import-outside-toplevel
@@ -78,11 +79,14 @@ def run(settings: Settings) -> None:
     asyncio.set_event_loop(asyncio.new_event_loop())
     service = IngestService(settings, pool, health)
     app = create_worker(settings, service)
+    alerting = AlertingService(settings)
+    alerting.start()
     watch = start_watchdog(health)
     try:
         _execute(app)
     finally:
         watch.set()
+        alerting.stop()
         service.close()
         server.stop()
     logger.info("stopped")

@@ -30,6 +30,8 @@ WORKER_METRICS = (
     *("events_below_tier_total", "events_lost_to_retention_total", "consumer_lag"),
     *("visible_latency_seconds", "flush_seconds", "flush_rows", "dead_letters_pending"),
     *("dead_letters_oldest_seconds", "db_pool_connections", "circuit_breaker_state"),
+    *("outbox_backlog", "outbox_oldest_seconds", "alerts", "alert_transitions_total"),
+    *("evaluation_seconds", "evaluator_leader"),
 )
 
 

@@ -26,9 +26,10 @@ HYPERTABLES = (
     "analytics_metrics_5min",
 )
 TABLES = (
+    *("alert_outbox", "alert_states"),
     *("analytics_alert_history", "analytics_alert_rules", "analytics_alerts"),
     *("analytics_dead_letters", "analytics_metrics_1day", "daily_level", "failing_batches"),
-    *("kafka_offsets", "recalculation_queue", "retention_tiers", "schema_migrations"),
+    *("kafka_offsets", "leases", "recalculation_queue", "retention_tiers", "schema_migrations"),
     *("schema_scripts", "system_config", "topic_incarnations"),
 )
 VIEWS = (

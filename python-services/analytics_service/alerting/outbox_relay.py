@@ -1,0 +1,49 @@
+"""Publishes the outbox to the alert topic: in order, at least once."""
+
+from __future__ import annotations
+
+from kafka import KafkaProducer
+from psycopg2.extensions import connection
+
+from analytics_service.adapters.kafka.raw_producer import ACKNOWLEDGE_TIMEOUT_S, open_raw_producer
+from analytics_service.adapters.timescale.alert_outbox import mark_sent, unsent
+from analytics_service.adapters.timescale.leases import Lease, fence
+from analytics_service.config import Settings
+
+BATCH = 500
+
+
+class OutboxRelay:
+    """Used by one thread. A relay that wakes up late may publish old messages again: their `sequence` tells."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: KafkaProducer | None = None
+
+    def step(self, conn: connection, lease: Lease) -> int:
+        """Publish the oldest messages and mark them; returns how many. Commits.
+
+        Raises KafkaError when the broker fails, LeaseLost, psycopg2 errors: what was published is then published again.
+        """
+        with conn, conn.cursor() as cur:
+            messages = unsent(cur, BATCH)
+        if not messages:
+            return 0
+        if self._producer is None:
+            self._producer = open_raw_producer(self._settings, "stacklens-alerts")
+        waiting = [
+            self._producer.send(self._settings.kafka_output_topic, key=each.key, value=each.value)
+            for each in messages
+        ]
+        for future in waiting:
+            future.get(timeout=ACKNOWLEDGE_TIMEOUT_S)
+        with conn, conn.cursor() as cur:
+            fence(cur, lease)
+            mark_sent(cur, [each.id for each in messages])
+        return len(messages)
+
+    def close(self) -> None:
+        """Close the producer; the next step opens another one."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=2)

@@ -1,0 +1,143 @@
+"""The thread in which a worker tries for the lease and, while it holds it, evaluates rules and publishes alerts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+
+import psycopg2
+from kafka.errors import KafkaError
+from psycopg2.errorcodes import UNIQUE_VIOLATION
+from psycopg2.extensions import connection
+
+from analytics_service import metrics
+from analytics_service.adapters.timescale.alert_outbox import backlog
+from analytics_service.adapters.timescale.connecting import parameters
+from analytics_service.adapters.timescale.leases import Lease, LeaseLost, release, take
+from analytics_service.alerting.evaluator import Looked, evaluate
+from analytics_service.alerting.outbox_relay import OutboxRelay
+from analytics_service.config import Settings
+from analytics_service.domain.windows import window_named
+
+logger = logging.getLogger(__name__)
+
+LEASE = "alert-evaluator"
+LEASE_S = 5.0
+TICK_S = 1.0
+STOP_S = 5.0
+# Alerts are never lost with a crash of the database: unlike flushes, these transactions wait for the disk.
+_SESSION = """
+    SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '10s';
+    SET lock_timeout = '5s'; SET TimeZone = 'UTC'
+"""
+
+
+class AlertingService:
+    """One a worker; any number of workers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.kafka_input_topic
+        self._windows = [window_named(name) for name in settings.aggregation_windows]
+        self._parameters = parameters(settings, application_name="stacklens-analytics alerts")
+        self._relay = OutboxRelay(settings)
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._conn: connection | None = None
+        self._lease: Lease | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the look under way, and let another worker have the lease at once."""
+        self._ended.set()
+        self._thread.join(STOP_S)
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._ended.wait(max(0.0, due - time.monotonic())):
+            due = time.monotonic() + TICK_S
+            self._tick()
+        self._end()
+
+    def _tick(self) -> None:
+        try:
+            conn = self._connection()
+            self._hold(conn)
+            if self._lease is not None:
+                started = time.perf_counter()
+                _show(evaluate(conn, self._lease, self._topic, self._windows))
+                metrics.EVALUATION_SECONDS.observe(time.perf_counter() - started)
+                self._publish(conn, self._lease)
+        except LeaseLost as error:
+            logger.warning("alerts: %s", error)
+            self._lease = None
+        except psycopg2.Error as error:
+            if error.pgcode == UNIQUE_VIOLATION:
+                logger.info("alerts: somebody acted on an alert at the same moment, looking again")
+            else:
+                logger.warning("alerts: database trouble: %s", self._parameters.why(error))
+                self._discard()
+        except Exception:  # pylint: disable=broad-exception-caught  # the next look may succeed; this one is told
+            logger.exception("alerts: the look at the rules failed")
+            self._discard()
+        metrics.EVALUATOR_LEADER.set(0 if self._lease is None else 1)
+
+    def _hold(self, conn: connection) -> None:
+        before, self._lease = self._lease, take(conn, LEASE, self._holder, LEASE_S)
+        if self._lease is not None and (before is None or before.epoch != self._lease.epoch):
+            logger.info("alerts: this worker evaluates the rules (epoch %d)", self._lease.epoch)
+        elif self._lease is None:
+            for state in metrics.ALERT_STATES:
+                metrics.ALERTS.labels(state).set(0)
+            metrics.OUTBOX_BACKLOG.set(0)
+            metrics.OUTBOX_OLDEST.set(0)
+
+    def _publish(self, conn: connection, lease: Lease) -> None:
+        try:
+            while not self._ended.is_set() and self._relay.step(conn, lease):
+                pass
+        except KafkaError as error:
+            logger.warning(
+                "alerts: messages wait for the broker: %s: %s", type(error).__name__, error
+            )
+            self._relay.close()
+        with conn, conn.cursor() as cur:
+            waiting, oldest = backlog(cur)
+        metrics.OUTBOX_BACKLOG.set(waiting)
+        metrics.OUTBOX_OLDEST.set(oldest)
+
+    def _connection(self) -> connection:
+        if self._conn is None or self._conn.closed:
+            self._conn = self._parameters.connect()
+            with self._conn, self._conn.cursor() as cur:
+                cur.execute(_SESSION)
+        return self._conn
+
+    def _discard(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    def _end(self) -> None:
+        try:
+            if self._lease is not None:
+                release(self._connection(), self._lease)
+        except psycopg2.Error as error:
+            logger.info("alerts: the lease runs out by itself: %s", self._parameters.why(error))
+        self._relay.close()
+        self._discard()
+
+
+def _show(looked: Looked) -> None:
+    metrics.ALERT_RULES.set(looked.rules)
+    for state in metrics.ALERT_STATES:
+        metrics.ALERTS.labels(state).set(looked.states[state])
+    for status, count in looked.reached.items():
+        metrics.ALERT_TRANSITIONS.labels(status).inc(count)
