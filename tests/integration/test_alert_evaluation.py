@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
+from analytics_service.entrypoints.cli.main import run
 from tests.integration.sending import Outgoing, send
 from tests.integration.test_dead_letters import good_value
 from tests.integration.whole_way import WholeWay
@@ -206,3 +208,52 @@ def test_nothing_fires_about_the_past(way: WholeWay) -> None:
     assert history(way) == []
     assert way.database.rows("SELECT count(*) FROM analytics_alerts") == [(0,)]
     assert worker.terminate() == 0
+
+
+def test_peoples_hands(way: WholeWay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    add_rule(way)
+    way.start().wait_ready()
+    monkeypatch.chdir(tmp_path)
+    for name, setting in way.env.items():
+        monkeypatch.setenv(name, setting)
+
+    def listed(status: str) -> list[tuple[int, str]]:
+        assert run(["alerts", "list", "--status", status, "--output-json", "alerts.json"]) == 0
+        report = json.loads((tmp_path / "alerts.json").read_text())
+        assert report["count"] == len(report["alerts"])
+        return [(alert["id"], alert["status"]) for alert in report["alerts"]]
+
+    with traffic(way, {"sick": "error"}):
+        wait_until(lambda: [h[3] for h in history(way)] == ["active"], SOON_S, "the alert fires")
+        ((alert_id, _),) = listed("open")
+        assert run(["alerts", "ack", str(alert_id), "--by", "anna", "--comment", "mine"]) == 0
+        assert listed("acknowledged") == [(alert_id, "acknowledged")]
+        assert run(["alerts", "ack", str(alert_id)]) == 1  # it is already
+        assert run(["alerts", "resolve", "4711"]) == 1
+        assert run(["alerts", "resolve", str(alert_id), "--by", "bert", "--comment", "enough"]) == 0
+        assert (alert_id, "resolved") in listed("all")
+        # The rule is violated still: another episode begins.
+        wait_until(lambda: len(history(way)) == 4, SOON_S, "it fires again")
+    assert [h[1:] for h in history(way)] == [
+        (1, "inactive", "active"),
+        (2, "active", "acknowledged"),
+        (3, "acknowledged", "resolved"),
+        (1, "inactive", "active"),
+    ]
+    assert way.database.rows(
+        "SELECT sequence, actor, comment FROM analytics_alert_history WHERE actor IS NOT NULL ORDER BY 1"
+    ) == [(2, "anna", "mine"), (3, "bert", "enough")]
+    assert way.database.rows(
+        "SELECT acknowledged_by, acknowledged_at IS NOT NULL, resolved_at IS NOT NULL FROM analytics_alerts"
+        " WHERE id = %s",
+        alert_id,
+    ) == [("anna", True, True)]
+    wait_until(lambda: len(messages(way)) == 4, SOON_S, "all is told")
+    told = [(m["to_status"], m["actor"]) for m in messages(way)]
+    assert told == [
+        ("active", None),
+        ("acknowledged", "anna"),
+        ("resolved", "bert"),
+        ("active", None),
+    ]
+    assert len({m["episode_id"] for m in messages(way)}) == 2

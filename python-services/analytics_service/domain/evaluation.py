@@ -45,7 +45,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one look has changed for a rule and a service; `value` is the metric's last one."""
+    """What one look, or the hand of `actor`, has changed for a rule and a service; `value` is the metric's last one."""
 
     key: Key
     rule: Rule | None
@@ -53,6 +53,7 @@ class Change:
     after: AlertState
     transitions: Sequence[Transition]
     value: float | None
+    actor: str | None = None
 
 
 NOTHING_HELD: Final = Held(INACTIVE)

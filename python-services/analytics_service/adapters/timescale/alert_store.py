@@ -54,6 +54,14 @@ def read_states(cur: cursor) -> dict[Key, Held]:
     }
 
 
+def held_of(cur: cursor, alert_id: int) -> tuple[Key, Held] | None:
+    """The state of an open alert; None when there is none with this id, or it is resolved."""
+    for key, held in read_states(cur).items():
+        if held.alert_id == alert_id:
+            return key, held
+    return None
+
+
 def store(cur: cursor, changes: Sequence[Change]) -> int:
     """Write new states, and each transition to history and outbox; returns how many transitions. Does not commit.
 
@@ -145,17 +153,24 @@ def _update_alerts(cur: cursor, changes: Sequence[Change]) -> None:
         last = change.transitions[-1]
         resolved_at = _time(last.at_s) if last.to_status == "resolved" else None
         active_since = _time(change.after.active_since_s or change.before.state.active_since_s)
+        acknowledged_at = _time(last.at_s) if last.to_status == "acknowledged" else None
         rows.append(
-            (change.before.alert_id, last.to_status, change.value, active_since, resolved_at)
-        )
+            (
+                change.before.alert_id, last.to_status, change.value, active_since, acknowledged_at, change.actor,
+                resolved_at,
+            )
+        )  # fmt: skip
     if rows:
         execute_values(
             cur,
             """
             UPDATE analytics_alerts AS held
             SET status = seen.status, value = coalesce(seen.value::double precision, held.value),
-                active_since = seen.active_since::timestamptz, resolved_at = seen.resolved_at::timestamptz
-            FROM (VALUES %s) AS seen (id, status, value, active_since, resolved_at)
+                active_since = seen.active_since::timestamptz,
+                acknowledged_at = coalesce(seen.acknowledged_at::timestamptz, held.acknowledged_at),
+                acknowledged_by = CASE WHEN seen.acknowledged_at IS NULL THEN held.acknowledged_by ELSE seen.actor END,
+                resolved_at = seen.resolved_at::timestamptz
+            FROM (VALUES %s) AS seen (id, status, value, active_since, acknowledged_at, actor, resolved_at)
             WHERE held.id = seen.id
             """,
             rows,
@@ -169,13 +184,13 @@ def _insert_history(cur: cursor, told: Sequence[_Told]) -> None:
         cur,
         """
         INSERT INTO analytics_alert_history
-            (alert_id, episode_id, sequence, from_status, to_status, at, value, comment, transition_id)
+            (alert_id, episode_id, sequence, from_status, to_status, at, value, actor, comment, transition_id)
         VALUES %s
         """,
         [
             (
                 each.alert_id, each.episode_id, each.sequence, each.transition.from_status, each.transition.to_status,
-                _time(each.transition.at_s), each.value, each.transition.comment, each.transition_id,
+                _time(each.transition.at_s), each.value, each.change.actor, each.transition.comment, each.transition_id,
             )
             for each in told
         ],
@@ -245,7 +260,7 @@ def _message(told: _Told) -> dict[str, object]:
         "to_status": transition.to_status,
         "at": _iso(transition.at_s),
         "value": told.value,
-        "actor": None,
+        "actor": told.change.actor,
         "comment": transition.comment,
         "rule_name": told.change.key[0],
         "service": told.change.key[1],
