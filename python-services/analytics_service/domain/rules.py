@@ -14,6 +14,12 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
 NO_DATA_POLICIES: Final[tuple[NoDataPolicy, ...]] = ("resolve", "keep", "alert")
 CHANNELS: Final = ("slack", "email", "pagerduty")
 EVERY_SERVICE: Final = "*"
+METRICS: Final = (
+    "total_requests", "successful_requests", "failed_requests", "error_rate", "latency_min_ms", "latency_p50_ms",
+    "latency_p95_ms", "latency_p99_ms", "latency_max_ms", "latency_mean_ms", "latency_count", "latency_sum_ms",
+    "unique_users", "unique_ips", "avg_risk_score", "high_risk_count", "risk_count", "risk_sum",
+)  # fmt: skip
+"""The numeric columns of the metrics tables, as the table of rules allows them."""
 OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     "<": operator.lt,

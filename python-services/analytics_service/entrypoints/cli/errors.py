@@ -34,6 +34,7 @@ class Explained:
 # error of a library can only be raised by a process that imported it, and the overview stays fast.
 _KNOWN: tuple[tuple[str, str, str, int], ...] = (
     ("analytics_service.config", "ConfigurationError", "", WRONG_USAGE),
+    ("analytics_service.domain.rule_files", "RuleFileError", "", WRONG_USAGE),
     ("analytics_service.adapters.kafka.topics", "TopicError", "", FAILED),
     ("analytics_service.adapters.kafka.producer", "DeliveryError", "", FAILED),
     ("analytics_service.adapters.timescale.errors", "MigrationError", "", FAILED),

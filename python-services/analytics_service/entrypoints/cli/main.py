@@ -37,6 +37,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "replay": Entry(f"{_CLI}.replay:replay", "Send recorded events to the input topic."),
     "generate": Entry(f"{_CLI}.generate:generate", "Send lifelike made-up traffic."),
+    "rules": Entry(f"{_CLI}.rules:rules", "List, apply or try alert rules."),
     "alerts": Entry(f"{_CLI}.alerts:alerts", "List, acknowledge or resolve alerts."),
     "dead-letters": Entry(
         f"{_CLI}.dead_letters:dead_letters", "List, show, replay or discard bad messages."
