@@ -14,10 +14,11 @@ import pytest
 from analytics_service.domain.events import EventRules
 from analytics_service.ingest import pipeline as module
 from analytics_service.ingest.buffer import Limits
+from analytics_service.ingest.decode import decode_part
 from analytics_service.ingest.pipeline import Pipeline
-from analytics_service.ingest.session import Session
+from analytics_service.ingest.session import PartitionBatch, Session
 from analytics_service.ingest.work import Work
-from tests.unit.ingest_support import batch, session, users
+from tests.unit.ingest_support import Record, batch, good_value, session, users
 
 RULES = EventRules(ZoneInfo("UTC"), 300_000_000, 7 * 86_400_000_000)
 SOON = Limits(flush_events=10, flush_bytes=10**6, linger_s=0.0)
@@ -419,6 +420,16 @@ def test_a_session_that_ends_while_the_broker_is_away_is_not_waited_for(
             assert it.offsets() == []
 
     run(test())
+
+
+@pytest.mark.parametrize(
+    ("stamp", "taken"), [(-1, 5_000), (0, 0), (4_999, 4_999), (5_001, 5_000), (2**63 - 1, 5_000)]
+)
+def test_time_stamps_of_records_are_not_trusted(stamp: int, taken: int) -> None:
+    now = session()
+    records = [Record(0, good_value(), timestamp=stamp)]
+    part = decode_part(PartitionBatch(now, 0, 0, 1, 0, records), 0, RULES, 5_000_000)
+    assert (part.produced_ms, part.newest_ms) == (taken, taken)
 
 
 def test_a_batch_that_went_missing_on_its_way_is_read_again() -> None:

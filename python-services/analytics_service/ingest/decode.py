@@ -49,10 +49,16 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
         letters=letters,
         careful=_careful(sources) if not decoded.plain else frozenset(),
         size_bytes=_size(values) + _size([record.key for record in records]),
-        produced_ms=records[0].timestamp,
-        newest_ms=records[-1].timestamp,
+        produced_ms=_plausible_ms(records[0].timestamp, now_us),
+        newest_ms=_plausible_ms(records[-1].timestamp, now_us),
         replays=replays,
     )
+
+
+def _plausible_ms(record_ms: int, now_us: int) -> int:
+    """A record's time stamp; now, where the producer made it the future, or gave none (-1)."""
+    now_ms = now_us // 1000
+    return record_ms if 0 <= record_ms <= now_ms else now_ms
 
 
 def _replays(records: Sequence[Any]) -> dict[int, int]:
