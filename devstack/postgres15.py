@@ -66,7 +66,9 @@ def _make(part: Part) -> None:
     prefix = part.path / "prefix"
     unpack(fetch_packages(work, SUITE, PACKAGES, NOT_NEEDED_HERE), prefix)
     with tarfile.open(fetch_source(work, SOURCE_SUITE, SOURCE)) as archive:
-        archive.extractall(work / "unpacked", filter="data")
+        # Pythons before 3.11.4, Debian 12's among them, know no filters; apt-get has checked where this comes from.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
+        archive.extractall(work / "unpacked")
     (source,) = (work / "unpacked").iterdir()
     _build(source, work / "build", prefix)
     shutil.rmtree(work)
