@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ SEED = 99
 JOBS = 3
 ODD = ("it's", 'say "hi"', "back\\slash", "日本 語", "{a,b}", "-2h", "x" * 255, "%s", "tab\there")
 TABLES = ("analytics_metrics_1min", "analytics_metrics_5min", "analytics_metrics_1hour")
+PROGRESS = re.compile(r"job \d+: .*%")
 RANGE = ("--from", "-4h", "--to", "now")
 
 
@@ -64,7 +66,7 @@ def running(way: WholeWay, *names: str) -> Iterator[list[Run]]:
 def stacklens(
     way: WholeWay, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str]]:
-    """The command in this process: exit status and what it printed."""
+    """The command in this process: exit status and what it printed, without the progress of whatever takes long."""
     monkeypatch.chdir(way.directory)
     for name, value in way.env.items():
         monkeypatch.setenv(name, value)
@@ -72,7 +74,8 @@ def stacklens(
     def call(*arguments: str) -> tuple[int, str]:
         status = run_cli(["recalculate", *arguments])
         printed = capsys.readouterr()
-        return status, printed.out + printed.err
+        told = [line for line in printed.err.splitlines(keepends=True) if not PROGRESS.match(line)]
+        return status, printed.out + "".join(told)
 
     return call
 
