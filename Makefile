@@ -24,8 +24,10 @@ setup: $(STAMP) ## .venv with everything in it, and the embedded Kafka and Times
 $(STAMP): requirements-dev.txt pyproject.toml
 	@scripts/make-venv.sh $(PYTHON) $(VENV)
 	@echo "setup: installing the locked packages"
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.txt
+# The lock is complete: looking for what packages depend on would find newer ones than it names, and refuse them.
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip check
 	@touch $@
 
 demo: setup ## the whole product on the embedded stack, with live traffic (DEMO_SECONDS=60 ends it)
