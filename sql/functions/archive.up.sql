@@ -25,6 +25,8 @@ DECLARE
     letter_rows bigint;
     job_rows bigint;
     outbox_rows bigint;
+    episode_rows bigint;
+    silence_rows bigint;
 BEGIN
     DELETE FROM public.alert_outbox AS message WHERE message.sent_at < before;
     GET DIAGNOSTICS outbox_rows = ROW_COUNT;
@@ -48,19 +50,28 @@ BEGIN
         FOR UPDATE SKIP LOCKED
     );
     GET DIAGNOSTICS job_rows = ROW_COUNT;
+    -- The deliveries of an episode go with it.
+    DELETE FROM public.notified_episodes AS episode
+    WHERE episode.status = 'resolved' AND episode.settled_at IS NOT NULL AND episode.changed_at < before;
+    GET DIAGNOSTICS episode_rows = ROW_COUNT;
+    DELETE FROM public.alert_silences AS silence WHERE silence.ends_at < before;
+    GET DIAGNOSTICS silence_rows = ROW_COUNT;
     RETURN jsonb_build_array(
         jsonb_build_object('relation', 'analytics_alerts', 'unit', 'rows', 'count', alert_rows),
         jsonb_build_object('relation', 'analytics_alert_history', 'unit', 'rows', 'count', history_rows),
         jsonb_build_object('relation', 'analytics_dead_letters', 'unit', 'rows', 'count', letter_rows),
         jsonb_build_object('relation', 'recalculation_queue', 'unit', 'rows', 'count', job_rows),
-        jsonb_build_object('relation', 'alert_outbox', 'unit', 'rows', 'count', outbox_rows)
+        jsonb_build_object('relation', 'alert_outbox', 'unit', 'rows', 'count', outbox_rows),
+        jsonb_build_object('relation', 'notified_episodes', 'unit', 'rows', 'count', episode_rows),
+        jsonb_build_object('relation', 'alert_silences', 'unit', 'rows', 'count', silence_rows)
     );
 END
 $$;
 
 COMMENT ON FUNCTION stacklens.delete_expired(timestamptz) IS
 'Deletes alerts resolved before a moment with their history, alert messages sent before it, dead letters settled and'
-' made before it, and completed recalculations; returns what went as JSON. The history of an alert that is still there'
+' made before it, completed recalculations, what was told of episodes that were over before it, and silences that ended'
+' before it; returns what went as JSON. The history of an alert that is still there'
 ' stays with it.';
 
 
