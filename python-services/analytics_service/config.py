@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from analytics_service.channel_settings import channel_problems
 from analytics_service.dotenv import DotenvError, read_dotenv
 from analytics_service.options import OPTIONS, Option, Value
 from analytics_service.production import production_problems
@@ -81,6 +82,21 @@ class Settings:  # pylint: disable=too-many-instance-attributes  # one for each 
     api_keys: str = field(repr=False)
     api_auth_disabled: bool
     breaker_reset_sec: float
+    slack_webhook_url: str = field(repr=False)
+    smtp_host: str
+    smtp_port: int
+    smtp_user: str
+    smtp_password: str = field(repr=False)
+    smtp_tls: str
+    smtp_from: str
+    alert_email_to: tuple[str, ...]
+    pagerduty_service_key: str = field(repr=False)
+    pagerduty_events_url: str
+    dashboard_url: str
+    notify_group_wait_sec: float
+    notify_group_interval_sec: float
+    notify_repeat_sec: float
+    notifier_metrics_port: int
 
     @property
     def is_production(self) -> bool:
@@ -161,6 +177,7 @@ def _cross_checks(values: dict[str, Value], given: Mapping[str, str]) -> list[st
     least, most = values.get("db_pool_min"), values.get("db_pool_max")
     if isinstance(least, int) and isinstance(most, int) and least > most:
         problems.append("DB_POOL_MIN: must not be above DB_POOL_MAX")
+    problems += channel_problems(values)
     if values.get("app_env") == "production":
         problems += production_problems(given, values)
     return problems

@@ -6,6 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from analytics_service.channel_settings import (
+    ascii_text,
+    mail_host,
+    mail_recipients,
+    mail_sender,
+    required_web_address,
+    secret_token,
+    secret_web_address,
+    web_address,
+)
 from analytics_service.parsers import (
     boolean,
     default_sql_dir,
@@ -126,5 +136,30 @@ OPTIONS: tuple[Option, ...] = (
     Option("API_AUTH_DISABLED", "false", boolean, "No passwords at all; refused in production."),
     Option("BREAKER_RESET_SEC", "60", number(0.1, 86_400),
         "Seconds until an open notification breaker is tried again."),
+    Option("SLACK_WEBHOOK_URL", "", secret_web_address,
+        "Slack's incoming webhook; empty: Slack is off.", secret=True),
+    Option("SMTP_HOST", "", mail_host, "Host that takes mail for delivery; empty: email is off."),
+    Option("SMTP_PORT", "587", integer(1, 65535), "Its port; 465 is usual with SMTP_TLS=implicit."),
+    Option("SMTP_USER", "", ascii_text, "User to log in as; empty: no login."),
+    Option("SMTP_PASSWORD", "", ascii_text, "The user's password.", secret=True),
+    Option("SMTP_TLS", "starttls", one_of("starttls", "implicit", "none"),
+        "starttls: required, never fallen back from; implicit: TLS from the first byte; none: in the clear."),
+    Option("SMTP_FROM", "", mail_sender,
+        "Sender, alone or as Name <address>; empty: stacklens at the first recipient's domain."),
+    Option("ALERT_EMAIL_TO", "", mail_recipients, "Who gets the mail, comma separated addresses."),
+    Option("PAGERDUTY_SERVICE_KEY", "", secret_token,
+        "Integration key of a PagerDuty service (Events v2); empty: PagerDuty is off.", secret=True),
+    Option("PAGERDUTY_EVENTS_URL", "https://events.pagerduty.com/v2/enqueue", required_web_address,
+        "Where PagerDuty takes events."),
+    Option("DASHBOARD_URL", "", web_address,
+        "Address of the dashboard as people reach it, for links; empty: no links."),
+    Option("NOTIFY_GROUP_WAIT_SEC", "1", number(0.0, 3_600),
+        "Seconds that the first message about a service waits for company."),
+    Option("NOTIFY_GROUP_INTERVAL_SEC", "60", number(0.0, 86_400),
+        "Least seconds between two messages about a service."),
+    Option("NOTIFY_REPEAT_SEC", "14400", number(0.1, 31_536_000),
+        "Seconds until an alert that still fires, and that nobody acknowledged, is told again."),
+    Option("NOTIFIER_METRICS_PORT", "8006", port,
+        "Port of the notifier's health and metrics; 0: a free one, logged."),
 )
 # fmt: on

@@ -38,6 +38,10 @@ def production_problems(given: Mapping[str, str], values: Mapping[str, object]) 
         problems.append("API_USERS: still holds the example's placeholder")
     if values.get("log_level") == "DEBUG":
         problems.append("LOG_LEVEL: DEBUG must not be used in production")
+    if values.get("smtp_password") and values.get("smtp_tls") == "none":
+        problems.append(
+            "SMTP_TLS: none would send SMTP_PASSWORD in the clear; use starttls or implicit"
+        )
     return problems
 
 

@@ -86,8 +86,71 @@ OPTIONS: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "API_KEYS": ("", [("k:viewer:hash", "k:viewer:hash")], ["nul\0"]),
     "API_AUTH_DISABLED": (False, [("1", True)], ["perhaps"]),
     "BREAKER_RESET_SEC": (60.0, [("0.5", 0.5)], ["0", "x", "-inf"]),
+    "SLACK_WEBHOOK_URL": (
+        "",
+        [
+            (
+                "https://hooks.slack.example/services/T0/B0/x",
+                "https://hooks.slack.example/services/T0/B0/x",
+            ),
+            (" http://127.0.0.1:8090/services/x\n", "http://127.0.0.1:8090/services/x"),
+        ],
+        [
+            "hooks.slack.example/services/x",
+            "ftp://a/b",
+            "https://?",
+            "https:///path",
+            "https://a:x/b",
+            "https://u:p@a/b",
+            "https://a/b c",
+            "https://a/\r\nb",
+            "https://a/<b>",
+            "https://[a/b",
+            "nul\0",
+        ],
+    ),
+    "SMTP_HOST": ("", [("mail.example", "mail.example"), ("::1", "::1")], ["a b", "a\nb", "a/b"]),
+    "SMTP_PORT": (587, [("25", 25)], ["0", "65536", "smtp"]),
+    "SMTP_USER": ("", [("bot", "bot")], ["bö", "a\nb"]),
+    "SMTP_PASSWORD": ("", [(" sp ace ", " sp ace ")], ["pässword", "two\nlines", "nul\0"]),
+    "SMTP_TLS": ("starttls", [("Implicit", "implicit"), ("none", "none")], ["tls", "yes"]),
+    "SMTP_FROM": (
+        "",
+        [("a@b.example", "a@b.example"), ("Stack Lens <a@b>", "Stack Lens <a@b>")],
+        ["a", "a@", "@b", "a@b@c", "a b@c", "A <a@b> b", "A\r\nBcc: <a@b>", "A <a@b\n>"],
+    ),
+    "ALERT_EMAIL_TO": (
+        (),
+        [("a@b", ("a@b",)), (" a@b , c@d.example, a@b", ("a@b", "c@d.example"))],
+        ["a", "a@b,", "a@b;c@d", "A <a@b>", "a@b\r\nRCPT TO:<c@d>", "a@-b", "ü@b"],
+    ),
+    "PAGERDUTY_SERVICE_KEY": ("", [("k" * 32, "k" * 32), (" key\n", "key")], ["two words", "kéy"]),
+    "PAGERDUTY_EVENTS_URL": (
+        "https://events.pagerduty.com/v2/enqueue",
+        [("http://127.0.0.1:1/v2/enqueue", "http://127.0.0.1:1/v2/enqueue")],
+        ["/", "events.pagerduty.com", "https://u@a/b", "https://a/b?c=d", "https://a:0/b"],
+    ),
+    "DASHBOARD_URL": (
+        "",
+        [("https://lens.example/", "https://lens.example"), ("http://a/b//", "http://a/b")],
+        ["lens.example", "https://a/#/b", "javascript:alert(1)", 'https://a/"b'],
+    ),
+    "NOTIFY_GROUP_WAIT_SEC": (1.0, [("0", 0.0), ("2.5", 2.5)], ["-1", "3601", "x"]),
+    "NOTIFY_GROUP_INTERVAL_SEC": (60.0, [("0", 0.0)], ["-1", "nan"]),
+    "NOTIFY_REPEAT_SEC": (14_400.0, [("0.1", 0.1)], ["0", "-1"]),
+    "NOTIFIER_METRICS_PORT": (8006, [("0", 0)], ["65536"]),
 }
-SECRETS = {"DB_PASSWORD", "DB_READER_PASSWORD", "DB_ADMIN_PASSWORD", "API_USERS", "API_KEYS"}
+SECRETS = {
+    "DB_PASSWORD", "DB_READER_PASSWORD", "DB_ADMIN_PASSWORD", "API_USERS", "API_KEYS",
+    "SLACK_WEBHOOK_URL", "SMTP_PASSWORD", "PAGERDUTY_SERVICE_KEY",
+}  # fmt: skip
+# Settings that only make sense together with others.
+COMPANIONS = {
+    "SMTP_HOST": {"ALERT_EMAIL_TO": "a@b"},
+    "ALERT_EMAIL_TO": {"SMTP_HOST": "mail"},
+    "SMTP_USER": {"SMTP_PASSWORD": "p"},
+    "SMTP_PASSWORD": {"SMTP_USER": "u"},
+}
 PRODUCTION = {
     "APP_ENV": "production",
     "DB_PASSWORD": "a-long-enough-owner-secret",
@@ -128,7 +191,7 @@ def test_default(name: str) -> None:
     [(name, text, value) for name, (_, good, _) in OPTIONS.items() for text, value in good],
 )
 def test_good_value(name: str, text: str, value: Any) -> None:
-    found = getattr(load({name: text}), name.lower())
+    found = getattr(load({**COMPANIONS.get(name, {}), name: text}), name.lower())
     assert (found, type(found)) == (value, type(value))
 
 
@@ -169,6 +232,26 @@ def test_the_age_limit_follows_the_warm_tier_unless_it_is_set() -> None:
     assert load({"RETENTION_WARM": "14", "MAX_EVENT_AGE_DAYS": "3"}).max_event_age_days == 3
 
 
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"SMTP_HOST": "mail"}, "ALERT_EMAIL_TO"),
+        ({"ALERT_EMAIL_TO": "a@b"}, "SMTP_HOST"),
+        ({"SMTP_PASSWORD": "hidden"}, "SMTP_USER"),
+        ({"SMTP_USER": "u"}, "SMTP_PASSWORD"),
+    ],
+)
+def test_a_channel_that_is_set_by_half_is_a_problem(given: dict[str, str], missing: str) -> None:
+    (problem,) = problems_of(given)
+    assert problem.startswith(f"{missing}: must be set when {next(iter(given))} is")
+    assert "hidden" not in problem
+
+
+def test_a_broken_setting_is_told_once_not_as_missing_too() -> None:
+    (problem,) = problems_of({"SMTP_HOST": "mail", "ALERT_EMAIL_TO": "nobody"})
+    assert problem.startswith("ALERT_EMAIL_TO: must be addresses")
+
+
 def test_settings_are_frozen() -> None:
     settings = load({})
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -178,7 +261,8 @@ def test_settings_are_frozen() -> None:
 
 def test_secrets_are_masked_everywhere() -> None:
     given = {name: f"hidden-{name.lower()}" for name in SECRETS}
-    settings = load({**given, "DB_HOST": "shown"})
+    given["SLACK_WEBHOOK_URL"] = "https://slack.example/services/hidden"
+    settings = load({**given, "DB_HOST": "shown", "SMTP_USER": "u"})
     masked = settings.masked()
     assert set(masked) == set(OPTIONS)
     assert {name for name, text in masked.items() if text == MASK} == SECRETS
@@ -282,6 +366,16 @@ def test_production_runs_with_secrets_of_its_own() -> None:
         ({"API_USERS": ""}, "API_USERS"),
         ({"API_USERS": "admin:admin:change-me"}, "API_USERS"),
         ({"LOG_LEVEL": "debug"}, "LOG_LEVEL"),
+        (
+            {
+                "SMTP_HOST": "mail",
+                "ALERT_EMAIL_TO": "a@b",
+                "SMTP_USER": "u",
+                "SMTP_PASSWORD": "a-long-enough-mail-secret",
+                "SMTP_TLS": "none",
+            },
+            "SMTP_TLS",
+        ),
     ],
 )
 def test_production_refuses(changes: dict[str, str], named: str) -> None:
