@@ -13,7 +13,7 @@ from analytics_service.config import Settings
 from dashboard_api.auth import Authenticator, Guard, load_principals
 from dashboard_api.context import EXTENSION, Context, utc_now
 from dashboard_api.counters import ServerState
-from dashboard_api.database import Reader, reader_parameters
+from dashboard_api.database import Reader, Writer, reader_parameters
 from dashboard_api.errors import register_error_handlers
 from dashboard_api.monitor import DatabaseMonitor
 from dashboard_api.resources import BLUEPRINTS
@@ -37,7 +37,14 @@ def create_app(
     users, keys = load_principals(settings)
     guard = None if settings.api_auth_disabled else Guard(Authenticator(users, keys))
     monitor = DatabaseMonitor(reader_parameters(settings, "stacklens-dashboard-api-probe"))
-    shared = Context(settings, Reader(settings, monitor), monitor, state or ServerState(), now)
+    shared = Context(
+        settings,
+        Reader(settings, monitor),
+        Writer(settings, monitor),
+        monitor,
+        state or ServerState(),
+        now,
+    )
 
     app = Flask("dashboard_api", static_folder=None)
     app.url_map.strict_slashes = False
@@ -56,7 +63,7 @@ def create_app(
         # Unknown paths too: without a password nobody learns which there are.
         role = role_of(app.view_functions.get(request.endpoint or ""))
         if guard is not None and role is not None:
-            guard.require(role)
+            g.actor = guard.require(role).name
 
     @app.after_request
     def _leave(response: Response) -> Response:

@@ -169,11 +169,12 @@ class Guard:
             scheme.error_handler(_refuse)
         self._auth = MultiAuth(basic, bearer)
 
-    def require(self, role: str) -> Principal | None:
+    def require(self, role: str) -> Principal:
         """Check the current request; returns who asks."""
         self._auth.login_required(role=role)(lambda: None)()
         who = self._auth.current_user()
-        return who if isinstance(who, Principal) else None
+        assert isinstance(who, Principal)
+        return who
 
 
 def _roles(who: Principal) -> list[str]:

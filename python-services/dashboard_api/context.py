@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from flask import current_app
+from flask import current_app, g
 
 from analytics_service.config import Settings
 from analytics_service.domain.windows import Window, window_named
 from dashboard_api.counters import ServerState
-from dashboard_api.database import Reader
+from dashboard_api.database import Reader, Writer
 from dashboard_api.monitor import DatabaseMonitor
 
 EXTENSION = "stacklens"
@@ -28,6 +28,7 @@ class Context:
 
     settings: Settings
     reader: Reader
+    writer: Writer
     monitor: DatabaseMonitor
     state: ServerState
     now: Callable[[], datetime]
@@ -41,6 +42,7 @@ class Context:
         """Stop probing and close the connections."""
         self.monitor.stop()
         self.reader.close()
+        self.writer.close()
 
 
 def context() -> Context:
@@ -48,3 +50,8 @@ def context() -> Context:
     found = current_app.extensions[EXTENSION]
     assert isinstance(found, Context)
     return found
+
+
+def actor() -> str:
+    """Who sent the current request: the name of the user or key; `anonymous` without log-in."""
+    return str(g.get("actor", "anonymous"))

@@ -1,4 +1,4 @@
-"""Read access to the database as the read-only role, its troubles turned into 503."""
+"""Access to the database as the read-only role or, for writes, the admin; its troubles turned into 503."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ STATEMENT_TIMEOUT_MS = 5_000
 REQUEST_DEADLINE_S = 8.0
 CHECKOUT_TIMEOUT_S = 2.0
 
+LOCK_TIMEOUT_MS = 3_000
+WRITERS = 4
+
 _NOT_MIGRATED = ("42P01", "42703")  # no such table, no such column
+# Serialization, lock not available: somebody else was at the same rows.
+_BUSY = ("40001", "40P01", "55P03")
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 _log = logging.getLogger(__name__)
@@ -33,32 +38,47 @@ Values = Mapping[str, object] | Sequence[object] | None
 
 
 def reader_parameters(settings: Settings, application_name: str) -> ConnectionParameters:
-    """How the API connects: the read-only role, read-only transactions, 5 s a statement."""
+    """How the API reads: the read-only role, read-only transactions of one snapshot, 5 s a statement."""
     return parameters(
         settings,
         "reader",
         application_name=application_name,
         statement_timeout_ms=STATEMENT_TIMEOUT_MS,
-        session={"default_transaction_read_only": "on"},
+        session={
+            "default_transaction_read_only": "on",
+            "default_transaction_isolation": "repeatable read",
+        },
     )
 
 
-class Reader:
-    """A pool of read-only connections for one process; opened by its first query."""
+def writer_parameters(settings: Settings, application_name: str) -> ConnectionParameters:
+    """How the API writes: the admin role, 5 s a statement, never long in anybody's way."""
+    return parameters(
+        settings,
+        "admin",
+        application_name=application_name,
+        statement_timeout_ms=STATEMENT_TIMEOUT_MS,
+        session={
+            "lock_timeout": str(LOCK_TIMEOUT_MS),
+            "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
+        },
+    )
 
-    def __init__(self, settings: Settings, monitor: DatabaseMonitor) -> None:
-        self.params = reader_parameters(settings, "stacklens-dashboard-api")
+
+class Access:
+    """A pool of connections of one role for one process; opened by its first query."""
+
+    def __init__(
+        self, params: ConnectionParameters, maximum: int, monitor: DatabaseMonitor
+    ) -> None:
+        self.params = params
         self._monitor = monitor
         self._pool = Pool(
-            self.params,
-            minimum=0,
-            maximum=settings.db_pool_max,
-            checkout_timeout_s=CHECKOUT_TIMEOUT_S,
+            self.params, minimum=0, maximum=maximum, checkout_timeout_s=CHECKOUT_TIMEOUT_S
         )
 
     @contextmanager
-    def snapshot(self) -> Iterator[Cursor]:
-        """A cursor in one transaction; Problem 503 when the database cannot answer in time."""
+    def _transaction(self) -> Iterator[Cursor]:
         if self._monitor.hangs():
             raise unavailable("The database does not answer.")
         try:
@@ -77,11 +97,9 @@ class Reader:
                 raise
             raise problem from None
 
-    def rows(self, query: Query, values: Values = None) -> list[tuple[object, ...]]:
-        """All rows of one query."""
-        with self.snapshot() as cursor:
-            cursor.execute(query, values)
-            return cursor.fetchall()
+    def stats(self) -> dict[str, int]:
+        """How many connections are used, idle, and allowed at most."""
+        return self._pool.stats()
 
     def _problem(self, error: psycopg2.Error) -> Problem | None:
         """What to answer when the database is at fault; None when our own query is."""
@@ -90,6 +108,8 @@ class Reader:
             detail = "The database took too long; ask for less."
         elif error.pgcode in _NOT_MIGRATED:
             detail = "The database schema is not up to date."
+        elif error.pgcode in _BUSY:
+            detail = "Somebody else is changing the same; try again."
         elif isinstance(error, _LOST) or error.pgcode is None:
             detail = "The database cannot be reached."
         else:
@@ -100,3 +120,43 @@ class Reader:
     def close(self) -> None:
         """Close the pool."""
         self._pool.close()
+
+
+class Reader(Access):
+    """Reads as the read-only role."""
+
+    def __init__(self, settings: Settings, monitor: DatabaseMonitor) -> None:
+        params = reader_parameters(settings, "stacklens-dashboard-api")
+        super().__init__(params, settings.db_pool_max, monitor)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Cursor]:
+        """A cursor in one transaction, all of whose statements see the database of one moment.
+
+        Raises Problem 503 when the database cannot answer in time.
+        """
+        with self._transaction() as cursor:
+            yield cursor
+
+    def rows(self, query: Query, values: Values = None) -> list[tuple[object, ...]]:
+        """All rows of one query."""
+        with self.snapshot() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall()
+
+
+class Writer(Access):
+    """Writes as the admin role; a pool of its own, so that it cannot starve readers."""
+
+    def __init__(self, settings: Settings, monitor: DatabaseMonitor) -> None:
+        params = writer_parameters(settings, "stacklens-dashboard-api-writer")
+        super().__init__(params, min(WRITERS, settings.db_pool_max), monitor)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """A cursor in one transaction: committed at the end of the block, rolled back on an exception.
+
+        Raises Problem 503 when the database cannot answer in time, or somebody holds the same rows.
+        """
+        with self._transaction() as cursor:
+            yield cursor

@@ -9,6 +9,8 @@ import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from dashboard_api.schemas.base import ParameterProblem, ProblemBody
+
 _log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
@@ -19,7 +21,8 @@ class Problem(Exception):
     """An answer that is an error.
 
     `kind` is the machine-readable last part of the problem's type; `parameters` maps the name of
-    each parameter at fault to what is wrong with it.
+    each parameter at fault to what is wrong with it; `sqlstate` is PostgreSQL's code, where the client's
+    own SQL is at fault.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Problem(Exception):
         *,
         parameters: dict[str, str] | None = None,
         headers: list[tuple[str, str]] | None = None,
+        sqlstate: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -37,6 +41,7 @@ class Problem(Exception):
         self.detail = detail
         self.parameters = parameters or {}
         self.headers = headers or []
+        self.sqlstate = sqlstate
 
 
 def invalid_parameters(parameters: dict[str, str]) -> Problem:
@@ -52,17 +57,17 @@ def unavailable(detail: str) -> Problem:
 
 def problem_body(problem: Problem, instance: str) -> bytes:
     """The JSON of a problem. `instance` is the path that was asked for."""
-    body: dict[str, object] = {
-        "type": f"urn:stacklens:problem:{problem.kind}",
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "detail": problem.detail,
-        "instance": instance,
-    }
+    body = ProblemBody(
+        type=f"urn:stacklens:problem:{problem.kind}",
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        instance=instance,
+    )
     if problem.parameters:
-        body["errors"] = [
-            {"parameter": name, "detail": why} for name, why in problem.parameters.items()
-        ]
+        body.errors = [ParameterProblem(name, why) for name, why in problem.parameters.items()]
+    if problem.sqlstate is not None:
+        body.sqlstate = problem.sqlstate
     return msgspec.json.encode(body)
 
 

@@ -1,27 +1,47 @@
-"""Reading query parameters strictly: all that cannot be used is named in one 400."""
+"""Reading query parameters strictly: all that cannot be used is named in one 400.
+
+What a view reads is also what the API's description says about it: every method notes the parameter
+as a `Declared`, so that `described(reads)` knows them all without a request.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 from werkzeug.datastructures import MultiDict
 
-from analytics_service.domain.times import epoch_us, from_epoch_us, parse_moment
+from analytics_service.domain.times import EPOCH, epoch_us, from_epoch_us, parse_moment
 from analytics_service.domain.windows import WINDOWS, Window, window_named
 from dashboard_api.errors import invalid_parameters
 
 LONGEST_SERVICE = 255
 MOST_SERVICES = 500
 
+LARGEST_ID = 2**63 - 1
+
 _WINDOW_NAMES = tuple(window.name for window in WINDOWS)
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_MOMENT = "ISO 8601 (without a zone: UTC), or relative such as -1h, -30m, -7d, or now."
 
 T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A query parameter as the API's description shows it; `schema` is JSON Schema."""
+
+    name: str
+    doc: str
+    schema: Mapping[str, object]
+    required: bool = False
 
 
 class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -47,8 +67,8 @@ class Parameters:
     def __init__(self, given: MultiDict[str, str], now: datetime) -> None:
         self._given = given
         self._now = now
-        self._allowed: list[str] = []
         self._problems: dict[str, str] = {}
+        self.declared: dict[str, Declared] = {}
 
     def window(self, default: str = "1min") -> Window:
         """`window`: the name of a window."""
@@ -58,17 +78,101 @@ class Parameters:
                 raise ValueError(f"must be one of {', '.join(_WINDOW_NAMES)}")
             return window_named(text)
 
+        schema = {"type": "string", "enum": list(_WINDOW_NAMES), "default": default}
+        self._declare(Declared("window", "Size of the windows.", schema))
         return self._single("window", parse, window_named(default))
 
-    def moment(self, name: str, default: str | None = None) -> datetime | None:
+    def moment(
+        self, name: str, default: str | None = None, doc: str = "A moment."
+    ) -> datetime | None:
         """`name`: a moment, see `parse_moment`."""
 
         def parse(text: str) -> datetime:
             return parse_moment(text, self._now)
 
+        schema: dict[str, object] = {"type": "string"}
+        if default is not None:
+            schema["default"] = default
+        self._declare(Declared(name, f"{doc} {_MOMENT}", schema))
         return self._single(name, parse, None if default is None else parse(default))
 
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
+    def span(self, since: str, until: str = "now") -> tuple[datetime, datetime]:
+        """`from` and `to` with these defaults, the former before the latter."""
+        start = self.moment("from", since, "Start of the range, inclusive.")
+        end = self.moment("to", until, "End of the range, exclusive.")
+        assert start is not None
+        assert end is not None
+        if start >= end:
+            self.refuse("from", "must be before `to`")
+        return start, end
+
+    def number(self, name: str, default: T, low: float, high: float, doc: str = "") -> float | T:
+        """`name`: a decimal number from `low` to `high`."""
+
+        def parse(text: str) -> float:
+            if not _NUMBER.fullmatch(text) or not low <= float(text) <= high:
+                raise ValueError(f"must be a number from {low:g} to {high:g}")
+            return float(text)
+
+        schema: dict[str, object] = {"type": "number", "minimum": low, "maximum": high}
+        if default is not None:
+            schema["default"] = default
+        self._declare(Declared(name, doc, schema))
+        return self._single(name, parse, default)
+
+    def choice(self, name: str, allowed: Sequence[str], default: T, doc: str = "") -> str | T:
+        """`name`: one of `allowed`."""
+
+        def parse(text: str) -> str:
+            if text not in allowed:
+                raise ValueError(f"must be one of {', '.join(allowed)}")
+            return text
+
+        schema: dict[str, object] = {"type": "string", "enum": list(allowed)}
+        if default is not None:
+            schema["default"] = default
+        self._declare(Declared(name, doc, schema))
+        return self._single(name, parse, default)
+
+    def choices(
+        self, name: str, allowed: Sequence[str], default: Sequence[str], doc: str = ""
+    ) -> list[str]:
+        """`name`, repeated or a list with commas: some of `allowed`, each once."""
+        schema = {
+            "type": "array",
+            "items": {"type": "string", "enum": list(allowed)},
+            "default": list(default),
+        }
+        self._declare(Declared(name, f"{doc} Repeated, or a list with commas.", schema))
+        values = [part for value in self._given.getlist(name) for part in value.split(",")]
+        if any(value not in allowed for value in values):
+            self._problems[name] = f"must be some of {', '.join(allowed)}"
+        return list(dict.fromkeys(values)) or list(default)
+
+    def text(self, name: str, longest: int, doc: str = "") -> str | None:
+        """`name`: any text of 1 to `longest` characters; None when not given."""
+
+        def parse(text: str) -> str:
+            if not 1 <= len(text) <= longest:
+                raise ValueError(f"must have 1 to {longest} characters")
+            return text
+
+        schema = {"type": "string", "minLength": 1, "maxLength": longest}
+        self._declare(Declared(name, doc, schema))
+        return self._single(name, parse, None)
+
+    def format(self) -> str:
+        """`format`: json or csv, for answers that are a list; the Accept header does as well."""
+        return self.choice(
+            "format", ("json", "csv"), "json", "csv: the list alone, as RFC 4180 says."
+        )
+
+    def parsed(self, name: str, parse: Callable[[str], T], default: T, declared: Declared) -> T:
+        """`name`: whatever `parse` makes of it, which raises ValueError saying what is allowed."""
+        self._declare(declared)
+        return self._single(name, parse, default)
+
+    def integer(self, name: str, default: int, low: int, high: int, doc: str = "") -> int:
         """`name`: a whole number from `low` to `high`."""
 
         def parse(text: str) -> int:
@@ -76,6 +180,8 @@ class Parameters:
                 raise ValueError(f"must be a whole number from {low} to {high}")
             return int(text)
 
+        schema = {"type": "integer", "minimum": low, "maximum": high, "default": default}
+        self._declare(Declared(name, doc, schema))
         return self._single(name, parse, default)
 
     def services(self, name: str = "service") -> list[str] | None:
@@ -83,7 +189,10 @@ class Parameters:
 
         A value with commas also stands for itself, since a service's name may hold any character.
         """
-        self._allowed.append(name)
+        items = {"type": "string", "minLength": 1, "maxLength": LONGEST_SERVICE}
+        schema = {"type": "array", "items": items, "maxItems": MOST_SERVICES}
+        doc = "Only these services: repeated, or a list with commas. Default: all."
+        self._declare(Declared(name, doc, schema))
         if name not in self._given:
             return None
         found: dict[str, None] = {}
@@ -116,6 +225,20 @@ class Parameters:
                 raise ValueError(f"belongs to window {found.window!r}, not {window.name!r}")
             return found
 
+        doc = "The next_cursor of the page before."
+        self._declare(Declared(name, doc, {"type": "string"}))
+        return self._single(name, parse, None)
+
+    def before_id(self, name: str = "cursor") -> int | None:
+        """`name`: the `next_cursor` of an answer whose rows are in the order of their ids."""
+
+        def parse(text: str) -> int:
+            if not re.fullmatch(r"[0-9]{1,19}", text) or not 1 <= int(text) <= LARGEST_ID:
+                raise ValueError("must be the next_cursor of an earlier answer")
+            return int(text)
+
+        schema = {"type": "string", "pattern": "^[0-9]{1,19}$"}
+        self._declare(Declared(name, "The next_cursor of the page before.", schema))
         return self._single(name, parse, None)
 
     def refuse(self, name: str, why: str) -> None:
@@ -125,16 +248,18 @@ class Parameters:
     def check(self) -> None:
         """Raise Problem 400 if anything is wrong, unknown parameters included."""
         for name, values in self._given.lists():
-            if name not in self._allowed:
-                allowed = ", ".join(self._allowed) or "none"
+            if name not in self.declared:
+                allowed = ", ".join(self.declared) or "none"
                 self._problems[name] = f"is not a parameter here; there are: {allowed}"
             elif any("\0" in value for value in values):
                 self._problems[name] = "must not contain a NUL character"
         if self._problems:
             raise invalid_parameters(self._problems)
 
-    def _single(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        self._allowed.append(name)
+    def _declare(self, declared: Declared) -> None:
+        self.declared[declared.name] = declared
+
+    def _single(self, name: str, parse: Callable[[str], T], default: U) -> T | U:
         values = self._given.getlist(name)
         if not values:
             return default
@@ -145,3 +270,10 @@ class Parameters:
         except ValueError as error:
             self._problems[name] = str(error)
             return default
+
+
+def described(reads: Callable[[Parameters], object]) -> list[Declared]:
+    """The parameters that `reads` reads, found by letting it read an empty query."""
+    query = Parameters(MultiDict(), EPOCH)
+    reads(query)
+    return list(query.declared.values())
