@@ -126,7 +126,7 @@ def test_an_episode_from_the_first_error_to_the_last_message(way: WholeWay) -> N
     assert [row[0] for row in rows] == [fired["transition_id"], resolved["transition_id"]]
     assert way.database.rows("SELECT count(*) FROM alert_states") == [(0,)]
     assert way.database.rows("SELECT count(*) FROM alert_outbox WHERE sent_at IS NULL") == [(0,)]
-    assert worker.metric("stacklens_alert_transitions_total", to="resolved") == 1
+    worker.expect(1, "stacklens_alert_transitions_total", to="resolved")
     assert worker.terminate() == 0
 
 

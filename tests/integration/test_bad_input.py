@@ -261,9 +261,8 @@ def test_a_batch_that_fails_for_its_own_sake(way: WholeWay) -> None:
     assert sorted(rows_as_bytes(rows)) == sorted(wanted)
     assert len(neighbours(way)) == 50
     assert way.database.rows("SELECT sum(total_requests) FROM analytics_metrics_1hour") == [(50,)]
-    failed = worker.metric("stacklens_events_dead_lettered_total", reason="processing_failed")
-    assert failed == 6
-    assert worker.metric("stacklens_events_consumed_total") == len(way.sent)
+    worker.expect(6, "stacklens_events_dead_lettered_total", reason="processing_failed")
+    worker.expect(len(way.sent), "stacklens_events_consumed_total")
     # And it goes on.
     way.send([Outgoing(n, v) for n, v in enumerate(plain(6))])
     way.wait_settled()

@@ -104,9 +104,9 @@ def test_an_event_that_became_valid_is_stored_once(way: WholeWay, command: Comma
     assert [line for line in found if not line.startswith("dead letter")] == []
     rows = way.database.rows("SELECT count(*), count(DISTINCT user_id) FROM analytics_events")
     assert rows == [(len(expected.events), 20)]
-    assert second.metric("stacklens_replays_total", outcome="stored") == 20
-    consumed = second.metric("stacklens_events_consumed_total")
-    assert consumed == second.metric("stacklens_events_stored_total") == 20
+    second.expect(20, "stacklens_replays_total", outcome="stored")
+    second.expect(20, "stacklens_events_consumed_total")
+    second.expect(20, "stacklens_events_stored_total")
 
 
 def test_a_replay_that_fails_again_comes_back_with_its_count_raised(
@@ -124,8 +124,8 @@ def test_a_replay_that_fails_again_comes_back_with_its_count_raised(
             ("pending", count, "invalid_json"),
         ]
     assert way.database.rows("SELECT total_requests FROM analytics_metrics_1hour") == [(1,)]
-    assert worker.metric("stacklens_replays_total", outcome="failed") == 4
-    assert worker.metric("stacklens_events_consumed_total") == 3 + 4
+    worker.expect(4, "stacklens_replays_total", outcome="failed")
+    worker.expect(3 + 4, "stacklens_events_consumed_total")
     # The topic has the letter once, or the same again: it is told by its origin.
     origins = {
         (dict(r.headers)["__streams.errors.partition"], dict(r.headers)["__streams.errors.offset"])
@@ -183,7 +183,7 @@ def test_a_letter_that_is_not_there_is_not_stored(way: WholeWay) -> None:
     worker = way.start()
     wait_until(settled(way), REPLAYED_S, "every message is settled")
     assert way.database.rows("SELECT count(*) FROM analytics_events") == [(1,)]
-    assert worker.metric("stacklens_replays_total", outcome="ignored") == 1
+    worker.expect(1, "stacklens_replays_total", outcome="ignored")
 
 
 def test_list_show_and_discard(

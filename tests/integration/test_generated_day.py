@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.sending import Outgoing
 from tests.integration.whole_way import WholeWay
+from tests.integration.worker_process import wait_stored
 from tests.reference.generated_day import generated_day, shuffled
 from tests.stack_fixtures import INPUT_PARTITIONS
 
@@ -39,14 +40,12 @@ def test_tables_are_what_a_single_pass_gives(way: WholeWay, shuffle: bool) -> No
 
     # Consumed = stored + dead-lettered, by the metrics too.
     expected = way.expected()
-    assert worker.metric("stacklens_events_consumed_total") == len(way.sent)
-    assert worker.metric("stacklens_events_stored_total") == len(expected.events)
+    worker.expect(len(way.sent), "stacklens_events_consumed_total")
+    worker.expect(len(expected.events), "stacklens_events_stored_total")
     by_reason = Counter(expected.rejected.values())
-    assert {
-        reason: worker.metric("stacklens_events_dead_lettered_total", reason=reason)
-        for reason in by_reason
-    } == by_reason
-    assert worker.metric("stacklens_events_dead_lettered_total") == by_reason.total()
+    for reason, count in by_reason.items():
+        worker.expect(count, "stacklens_events_dead_lettered_total", reason=reason)
+    worker.expect(by_reason.total(), "stacklens_events_dead_lettered_total")
     rows = way.database.rows(
         "SELECT sum(events_stored), sum(events_dead_lettered), sum(events_lost) FROM kafka_offsets"
     )
@@ -63,6 +62,6 @@ def test_two_workers_give_the_same(way: WholeWay) -> None:
     way.wait_settled()
 
     assert way.differences() == []
+    wait_stored([first, second], len(way.expected().events))
     stored = [worker.metric("stacklens_events_stored_total") for worker in (first, second)]
-    assert sum(stored) == len(way.expected().events)
     assert all(stored), f"one worker had nothing to do: {stored}"

@@ -90,7 +90,7 @@ def test_a_topic_made_anew_is_read_from_its_beginning(
     assert sorted(rows) == sorted(places)
     assert way.database.rows("SELECT sum(events_lost) FROM kafka_offsets") == [(0,)]
     if state != "stopped":
-        assert worker.metric("stacklens_topic_incarnation_changes_total") == 1
+        worker.expect(1, "stacklens_topic_incarnation_changes_total")
         assert "was created anew" in worker.output
     assert worker.terminate() == 0
 
@@ -120,7 +120,7 @@ def test_a_log_that_lost_its_beginning_or_its_end(way: WholeWay, stack: Stack) -
     assert way.database.rows(
         "SELECT kafka_partition, events_lost FROM kafka_offsets WHERE events_lost > 0 ORDER BY 1"
     ) == [(0, 40), (1, 7)]
-    assert worker.metric("stacklens_events_lost_to_retention_total") == 47
+    worker.expect(47, "stacklens_events_lost_to_retention_total")
     for words in (
         "40 messages were gone before they could be read (behind_log_start), going on at 140",
         "7 messages were gone before they could be read (beyond_log_end), going on at 100",
@@ -150,7 +150,7 @@ def test_messages_lost_to_retention_under_a_running_worker(way: WholeWay, stack:
 
     ((lost,),) = way.database.rows("SELECT events_lost FROM kafka_offsets WHERE events_lost > 0")
     assert lost in (69, 70)
-    assert worker.metric("stacklens_events_lost_to_retention_total") == lost
+    worker.expect(lost, "stacklens_events_lost_to_retention_total")
     words = f"{lost} messages were gone before they could be read (behind_log_start)"
     assert words in worker.output
     way.sent = [m for m in way.sent if not 120 - lost <= m.offset < 120]

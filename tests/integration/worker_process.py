@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,12 @@ class WorkerProcess:
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
+    def expect(self, value: float, name: str, **labels: str) -> None:
+        """A metric's sum comes to be `value`: a commit is seen before the worker has counted it."""
+        wait_until(
+            lambda: self.metric(name, **labels) == value, START_S, f"{name} {labels} is {value}"
+        )
+
     def wait_ready(self, deadline_s: float = START_S) -> WorkerProcess:
         """Return once /health/ready is 200."""
         wait_until(self._is_ready, deadline_s, "the worker becomes ready")
@@ -137,6 +143,15 @@ class WorkerProcess:
             return self.get("/health/ready").status == 200
         except (OSError, http.client.HTTPException):
             return False
+
+
+def wait_stored(workers: Sequence[WorkerProcess], count: int) -> None:
+    """The workers together have counted so many events as stored."""
+    wait_until(
+        lambda: sum(each.metric("stacklens_events_stored_total") for each in workers) == count,
+        START_S,
+        f"{count} events are counted",
+    )
 
 
 @contextlib.contextmanager
