@@ -1,10 +1,14 @@
-"""Every Prometheus metric of the analytics service, with its labels set up so that a zero shows."""
+"""Every Prometheus metric of worker and notifier, with its labels set up so that a zero shows.
+
+REGISTRY is the worker's, NOTIFIER_REGISTRY the notifier's; what both have is in both.
+"""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from analytics_service.domain.reasons import REASONS
+from analytics_service.domain.rules import CHANNELS
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types there
 REGISTRY = CollectorRegistry(auto_describe=True)
@@ -127,6 +131,55 @@ OUTBOX_OLDEST = Gauge(
     "stacklens_outbox_oldest_seconds", "Age of the oldest of them.", registry=REGISTRY
 )
 
+NOTIFIER_REGISTRY = CollectorRegistry(auto_describe=True)
+for _shared in (READY, CONSUMER_LAG, BREAKER_STATE):
+    NOTIFIER_REGISTRY.register(_shared)
+
+NOTIFIER_LEADER = Gauge(
+    "stacklens_notifier_leader",
+    "1 while this notifier is the one that sends.",
+    registry=NOTIFIER_REGISTRY,
+)
+ALERT_MESSAGES = Counter(
+    "stacklens_alert_messages",
+    "Alert messages: taken in, known before, rejected, or made up for from the outbox.",
+    ["outcome"],
+    registry=NOTIFIER_REGISTRY,
+)
+DELIVERIES = Counter(
+    "stacklens_deliveries",
+    "Alerts told to a channel, by how the attempt went; withheld: silenced, muted and the like.",
+    ["channel", "result"],
+    registry=NOTIFIER_REGISTRY,
+)
+DELIVERY_SECONDS = Histogram(
+    "stacklens_delivery_seconds",
+    "Duration of one attempt to send a message.",
+    ["channel"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=NOTIFIER_REGISTRY,
+)
+DELIVERY_BACKLOG = Gauge(
+    "stacklens_delivery_backlog",
+    "Deliveries that were tried and are to be tried again.",
+    ["channel"],
+    registry=NOTIFIER_REGISTRY,
+)
+DELIVERY_OLDEST = Gauge(
+    "stacklens_delivery_oldest_seconds",
+    "Age of the oldest of them.",
+    ["channel"],
+    registry=NOTIFIER_REGISTRY,
+)
+CHANNEL_ON = Gauge(
+    "stacklens_channel_on",
+    "1 where a channel is configured.",
+    ["channel"],
+    registry=NOTIFIER_REGISTRY,
+)
+
+DELIVERY_RESULTS = ("sent", "retry", "refused", "withheld")
+MESSAGE_OUTCOMES = ("taken_in", "known", "rejected", "made_up_for")
 ALERT_STATES = ("pending", "active", "acknowledged")
 REPLAY_OUTCOMES = ("stored", "failed", "ignored")
 FLUSH_FAILURE_CAUSES = ("ownership", "database", "batch")
@@ -145,3 +198,12 @@ for _state in ALERT_STATES:
     ALERTS.labels(_state)
 for _to in (*ALERT_STATES, "resolved"):
     ALERT_TRANSITIONS.labels(_to)
+for _outcome in MESSAGE_OUTCOMES:
+    ALERT_MESSAGES.labels(_outcome)
+for _channel in CHANNELS:
+    DELIVERY_SECONDS.labels(_channel)
+    DELIVERY_BACKLOG.labels(_channel)
+    DELIVERY_OLDEST.labels(_channel)
+    CHANNEL_ON.labels(_channel)
+    for _result in DELIVERY_RESULTS:
+        DELIVERIES.labels(_channel, _result)

@@ -7,16 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from analytics_service.domain.episodes import Episode, EpisodeStatus, Told
 from analytics_service.domain.notifications import (
-    Action,
+    Channel,
     Decision,
-    Episode,
-    EpisodeStatus,
     Item,
     Pace,
-    Told,
     decide,
-    decide_events,
     needs_digest,
     worst,
 )
@@ -33,12 +30,14 @@ def episode(
     severity: str = "warning",
     metric: str = "error_rate",
     since_s: float = 0.0,
+    active_s: float | None = None,
+    heard_s: float | None = None,
 ) -> Episode:
     """An episode of a rule called as itself."""
     subject = Subject(
         rule_name=f"rule {name}", service=service, severity=severity, metric_name=metric
     )
-    return Episode(name, subject, status, since_s, 1)
+    return Episode(name, subject, status, since_s, 1, active_s=active_s, heard_s=heard_s)
 
 
 def silence(**matchers: str) -> Silence:
@@ -186,36 +185,136 @@ def test_a_digest_names_the_ten_worst() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "last", "action"),
+    ("heard_s", "last", "what"),
     [
-        ("active", None, "trigger"),
-        ("active", "trigger", None),
-        ("acknowledged", "trigger", "acknowledge"),
-        ("acknowledged", "acknowledge", None),
-        ("acknowledged", None, None),
-        ("resolved", "trigger", "resolve"),
-        ("resolved", "acknowledge", "resolve"),
-        ("resolved", "resolve", None),
-        ("resolved", None, None),
+        # It came and went while its group waited: nobody is told.
+        (0.2, None, None),
+        # The notifier was away for longer than a group waits: it is told late, not lost.
+        (3600.0, None, "passed"),
+        # Slack was tried in vain until it was over (complaint 2: neither is lost).
+        (0.2, Told("firing", 5, "trying", next_try_s=70), "passed"),
+        (0.2, Told("firing", 5, "failed"), "passed"),
+        # Told as firing: its end is told as such.
+        (0.2, Told("firing", 5), "resolved"),
+        (0.2, Told("repeat", 5, "trying"), "resolved"),
+        (0.2, Told("repeat", 5, "failed"), "resolved"),
+        # The end is told once, and tried until it is.
+        (0.2, Told("resolved", 90, "trying", next_try_s=95), "resolved"),
+        (0.2, Told("passed", 90, "trying", next_try_s=95), "passed"),
+        (3600.0, Told("passed", 90), None),
+        (0.2, Told("resolved", 90, "failed"), None),
     ],
 )
-def test_each_action_of_an_episode_once(
-    status: EpisodeStatus, last: Action | None, action: Action | None
+def test_what_is_told_of_an_alert_that_is_over(
+    heard_s: float, last: Told | None, what: str | None
 ) -> None:
+    over = episode(status="resolved", since_s=50, active_s=0, heard_s=heard_s)
     known = {} if last is None else {"e": last}
-    due = decide_events([episode(status=status)], known, [], 50.0)
-    assert [event.action for event in due] == ([] if action is None else [action])
-    # A silence keeps a trigger back, and nothing else.
-    hushed = decide_events([episode(status=status)], known, [silence(service="api")], 50.0)
-    assert [event.action for event in hushed] == ([] if action in (None, "trigger") else [action])
+    decision = decide([over], known, [], {}, 4000.0, PACE)
+    assert told(decision) == ([] if what is None else [("api", [("e", what)])])
+    # What is never spoken of again is laid aside, and nothing else.
+    assert decision.settled == (("e",) if what is None else ())
 
 
-def test_events_of_criticals_go_first() -> None:
-    alerts = [
-        episode("over", "resolved", severity="critical", service="d"),
-        episode("info", severity="info", service="a"),
-        episode("late", severity="critical", service="b", since_s=9),
-        episode("early", severity="critical", service="c", since_s=3),
+def test_what_was_over_before_the_channel_was_switched_on_is_none_of_its_business() -> None:
+    over = episode(status="resolved", since_s=50, active_s=10, heard_s=3600)
+    assert decide([over], {}, [], {}, 4000.0, PACE, Channel(on_since_s=11)).groups == ()
+    assert decide([over], {}, [], {}, 4000.0, PACE, Channel(on_since_s=10)).groups != ()
+    # What fires still is, whenever it began.
+    fires = episode(since_s=10, heard_s=3600)
+    assert decide([fires], {}, [], {}, 4000.0, PACE, Channel(on_since_s=11)).groups != ()
+
+
+def test_what_was_missed_while_silenced_or_muted_stays_untold() -> None:
+    missed = episode(status="resolved", since_s=50, active_s=20, heard_s=3600)
+    silenced = decide([missed], {}, [silence(service="api")], {}, 4000.0, PACE)
+    assert (silenced.groups, silenced.withheld) == ((), {"e": "silenced"})
+    twin = episode("c", "resolved", severity="critical", since_s=60, active_s=20, heard_s=3600)
+    muted = decide([missed, twin], {}, [], {}, 4000.0, PACE)
+    assert (told(muted), muted.withheld) == ([("api", [("c", "passed")])], {"e": "muted"})
+
+
+def test_a_failed_attempt_holds_up_its_own_group_only() -> None:
+    alerts = [episode("a"), episode("b", service="web")]
+    known = {"a": Told("firing", 2, "trying", next_try_s=8)}
+    early = decide(alerts, known, [], {}, 5.0, PACE)
+    assert (told(early), early.next_s) == ([("web", [("b", "firing")])], 8.0)
+    late = decide(alerts, known, [], {}, 8.0, PACE)
+    assert [group.service for group in late.groups] == ["api", "web"]
+
+
+def test_what_was_refused_for_good_is_tried_again_after_a_restart_or_as_a_repeat() -> None:
+    known = {"e": Told("firing", 100, "failed")}
+    quiet = decide([episode()], known, [], {}, 200.0, PACE)
+    assert (quiet.groups, quiet.next_s, quiet.withheld) == ((), 14_500.0, {"e": "refused"})
+    assert told(decide([episode()], known, [], {}, 14_500.0, PACE)) == [("api", [("e", "repeat")])]
+    again = decide([episode()], known, [], {}, 200.0, PACE, Channel(refused_before_s=150))
+    assert told(again) == [("api", [("e", "firing")])]
+
+
+def test_repeats_are_numbered_and_one_that_failed_keeps_its_number() -> None:
+    def number(last: Told) -> int:
+        decision = decide([episode()], {"e": last}, [], {}, 99_999.0, PACE)
+        return decision.groups[0].items[0].repetition
+
+    assert number(Told("firing", 5)) == 1
+    assert number(Told("repeat", 5, repetition=1)) == 2
+    assert number(Told("repeat", 5, "trying", repetition=2)) == 2
+
+
+def storm(services: int, *, first_s: float = 0.0, step_s: float = 0.0) -> list[Episode]:
+    """One alert in each of so many services, one after the other."""
+    return [
+        episode(f"{n}", service=f"s{n:03}", since_s=first_s + n * step_s) for n in range(services)
     ]
-    due = decide_events(alerts, {"over": "trigger"}, [], 50.0)
-    assert [event.episode.episode_id for event in due] == ["early", "late", "info", "over"]
+
+
+def test_more_than_ten_groups_are_one_digest_once_the_storm_is_over() -> None:
+    """Ten are told one by one; the eleventh makes it a digest, which waits for 3 s of quiet, 15 s at most.
+
+    since:   0 .......... 10 x 0.5 s = 5       quiet from 5 on, due at 8
+    """
+    assert len(decide(storm(10), {}, [], {}, 1.0, PACE).groups) == 10
+    alerts = storm(11, step_s=0.5)
+    waits = decide(alerts, {}, [], {}, 7.9, PACE)
+    assert (waits.groups, waits.next_s, set(waits.withheld.values())) == ((), 8.0, {"waiting"})
+    due = decide(alerts, {}, [], {}, 8.0, PACE)
+    assert (len(due.groups), due.is_digest) == (11, True)
+    # It goes on breaking: the digest goes out all the same, 15 s after the first.
+    endless = storm(40, step_s=1.0)
+    assert decide(endless[:15], {}, [], {}, 14.9, PACE).groups == ()
+    assert len(decide(endless[:16], {}, [], {}, 15.0, PACE).groups) == 16
+
+
+def test_a_digest_does_not_follow_the_last_one_at_once() -> None:
+    after = Channel(digest_s=100.0)
+    alerts = storm(30, first_s=110.0)
+    waits = decide(alerts, {}, [], {}, 159.0, PACE, after)
+    assert (waits.groups, waits.next_s) == ((), 160.0)
+    assert decide(alerts, {}, [], {}, 160.0, PACE, after).is_digest
+    # A few more are told one by one, digest or not.
+    assert len(decide(alerts[:10], {}, [], {}, 120.0, PACE, after).groups) == 10
+
+
+def test_a_digest_that_failed_waits_as_it_was_told_to() -> None:
+    alerts = storm(20)
+    known = {each.episode_id: Told("firing", 4, "trying", next_try_s=34) for each in alerts}
+    assert decide(alerts, known, [], {}, 33.0, PACE).next_s == 34.0
+    assert decide(alerts, known, [], {}, 34.0, PACE).is_digest
+
+
+def test_repeats_of_many_services_are_a_digest_at_once() -> None:
+    alerts = storm(20)
+    known = {each.episode_id: Told("firing", 4) for each in alerts}
+    decision = decide(alerts, known, [], {}, 14_404.0, PACE, Channel(digest_s=4.0))
+    assert (len(decision.groups), decision.is_digest) == (20, True)
+
+
+def test_pending_alerts_are_nobody_s_business() -> None:
+    decision = decide([episode(status="pending")], {}, [], {}, 99.0, PACE)
+    assert (decision.groups, decision.withheld, decision.settled) == ((), {}, ())
+    # Nor does a critical one that has not fired mute anybody.
+    pending = episode("c", "pending", severity="critical")
+    assert told(decide([episode(), pending], {}, [], {}, 99.0, PACE)) == [
+        ("api", [("e", "firing")])
+    ]

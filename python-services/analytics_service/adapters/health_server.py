@@ -16,12 +16,17 @@ class HealthServer:
     """Serves /health, /health/ready and /metrics on all addresses; OSError when the port is taken."""
 
     def __init__(
-        self, port: int, service: str, health: Health, registry: CollectorRegistry | None
+        self,
+        port: int,
+        service: str,
+        health: Health,
+        registry: CollectorRegistry | None,
+        setting: str = "METRICS_PORT",
     ) -> None:
         handler = type(
             "Handler", (_Handler,), {"service": service, "health": health, "registry": registry}
         )
-        self._server = _listen(port, handler)
+        self._server = _listen(port, handler, setting)
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
@@ -38,11 +43,11 @@ class HealthServer:
         self._server.server_close()
 
 
-def _listen(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+def _listen(port: int, handler: type[BaseHTTPRequestHandler], setting: str) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer(("", port), handler)
     except OSError as error:
-        advice = "set METRICS_PORT to another port, or to 0 for a free one"
+        advice = f"set {setting} to another port, or to 0 for a free one"
         raise OSError(
             error.errno, f"cannot listen on port {port}: {error.strerror}; {advice}"
         ) from error

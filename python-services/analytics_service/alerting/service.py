@@ -17,6 +17,7 @@ from psycopg2.extensions import connection
 from analytics_service import metrics
 from analytics_service.adapters.timescale.alert_outbox import backlog
 from analytics_service.adapters.timescale.connecting import parameters
+from analytics_service.adapters.timescale.lasting import LastingConnection
 from analytics_service.adapters.timescale.leases import Lease, LeaseLost, release, take
 from analytics_service.alerting.evaluator import Looked, evaluate
 from analytics_service.alerting.outbox_relay import OutboxRelay
@@ -29,11 +30,6 @@ LEASE = "alert-evaluator"
 LEASE_S = 5.0
 TICK_S = 1.0
 STOP_S = 5.0
-# Alerts are never lost with a crash of the database: unlike flushes, these transactions wait for the disk.
-_SESSION = """
-    SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '10s';
-    SET lock_timeout = '5s'; SET TimeZone = 'UTC'
-"""
 
 
 class AlertingService:
@@ -42,10 +38,11 @@ class AlertingService:
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.kafka_input_topic
         self._windows = [window_named(name) for name in settings.aggregation_windows]
-        self._parameters = parameters(settings, application_name="stacklens-analytics alerts")
+        self._database = LastingConnection(
+            parameters(settings, application_name="stacklens-analytics alerts")
+        )
         self._relay = OutboxRelay(settings)
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._conn: connection | None = None
         self._lease: Lease | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -68,7 +65,7 @@ class AlertingService:
 
     def _tick(self) -> None:
         try:
-            conn = self._connection()
+            conn = self._database.get()
             self._hold(conn)
             if self._lease is not None:
                 started = time.perf_counter()
@@ -82,11 +79,11 @@ class AlertingService:
             if error.pgcode == UNIQUE_VIOLATION:
                 logger.info("alerts: somebody acted on an alert at the same moment, looking again")
             else:
-                logger.warning("alerts: database trouble: %s", self._parameters.why(error))
-                self._discard()
+                logger.warning("alerts: database trouble: %s", self._database.why(error))
+                self._database.discard()
         except Exception:  # pylint: disable=broad-exception-caught  # the next look may succeed; this one is told
             logger.exception("alerts: the look at the rules failed")
-            self._discard()
+            self._database.discard()
         metrics.EVALUATOR_LEADER.set(0 if self._lease is None else 1)
 
     def _hold(self, conn: connection) -> None:
@@ -113,26 +110,14 @@ class AlertingService:
         metrics.OUTBOX_BACKLOG.set(waiting)
         metrics.OUTBOX_OLDEST.set(oldest)
 
-    def _connection(self) -> connection:
-        if self._conn is None or self._conn.closed:
-            self._conn = self._parameters.connect()
-            with self._conn, self._conn.cursor() as cur:
-                cur.execute(_SESSION)
-        return self._conn
-
-    def _discard(self) -> None:
-        if self._conn is not None:
-            self._conn.close()
-            self._conn = None
-
     def _end(self) -> None:
         try:
             if self._lease is not None:
-                release(self._connection(), self._lease)
+                release(self._database.get(), self._lease)
         except psycopg2.Error as error:
-            logger.info("alerts: the lease runs out by itself: %s", self._parameters.why(error))
+            logger.info("alerts: the lease runs out by itself: %s", self._database.why(error))
         self._relay.close()
-        self._discard()
+        self._database.discard()
 
 
 def _show(looked: Looked) -> None:

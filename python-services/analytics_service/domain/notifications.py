@@ -6,55 +6,68 @@ One channel at a time. Nothing here sends anything: it says what is due, and of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from analytics_service.domain.silences import Silence, Subject, silence_of
+from analytics_service.domain.episodes import Episode, Kind, Told
+from analytics_service.domain.notices import RANK
+from analytics_service.domain.silences import Silence, silence_of
 
-EpisodeStatus = Literal["active", "acknowledged", "resolved"]
-Kind = Literal["firing", "repeat", "resolved"]
-Reason = Literal["told", "silenced", "muted", "acknowledged", "over before it was told", "waiting"]
+Reason = Literal[
+    "told", "silenced", "muted", "acknowledged", "over before it was told", "waiting", "refused"
+]
+Twin = tuple[str, str]
+"""(service, metric)."""
 
 DIGEST_ABOVE: Final = 10
 SHOWN_IN_DIGEST: Final = 10
-_RANK: Final = {"critical": 0, "warning": 1, "info": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """An alert as it is now, and since when it is so (epoch seconds); `value` in the metric's unit."""
-
-    episode_id: str
-    subject: Subject
-    status: EpisodeStatus
-    since_s: float
-    sequence: int
-    value: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What this channel was told of an episode last, and when."""
-
-    kind: Kind
-    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a channel is spoken to, in seconds."""
+    """How a channel is spoken to, in seconds.
+
+    In a storm (more groups than are told one by one) the digest waits until nothing new has fired for `storm_quiet_s`,
+    `storm_wait_s` at most.
+    """
 
     group_wait_s: float = 1.0
     group_interval_s: float = 60.0
     repeat_s: float = 14_400.0
+    storm_quiet_s: float = 3.0
+    storm_wait_s: float = 15.0
+
+    @property
+    def missed_s(self) -> float:
+        """Who heard of an alert so much later than it fired was away: what is over by then is still told."""
+        return self.group_wait_s + self.group_interval_s
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What is remembered of the channel itself.
+
+    `on_since_s`: since when it is configured; what was over before is none of its business. `digest_s`: when the last
+    digest was sent. `refused_before_s`: what was refused for good before this moment may be tried once more (the
+    notifier was started anew since, perhaps with other settings).
+    """
+
+    on_since_s: float = float("-inf")
+    digest_s: float | None = None
+    refused_before_s: float = float("-inf")
+
+
+USUAL_PACE: Final = Pace()
+NEW_CHANNEL: Final = Channel()
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One episode in a message."""
+    """One episode in a message; `repetition` numbers repeats."""
 
     episode: Episode
     kind: Kind
+    repetition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,53 +86,28 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Groups that are due, the moment when there is something to decide again (None: when something happens), and
-    why other episodes are not spoken of, by episode."""
+    why other episodes are not spoken of, by episode.
+
+    `is_digest`: the groups are so many that one message tells of all. `settled`: episodes that this channel will
+    never speak of again.
+    """
 
     groups: tuple[Group, ...]
     next_s: float | None
     withheld: Mapping[str, Reason]
+    is_digest: bool = False
+    settled: tuple[str, ...] = ()
 
 
-def wanted(
-    episode: Episode, told: Told | None, hushed: Reason | None, now_s: float, repeat_s: float
-) -> Kind | None:
-    """What to say of an episode now; None: nothing. `hushed` is why it may not be told as firing.
+@dataclass(slots=True)
+class _Waiting:
+    """What is gathered while looking at the episodes."""
 
-    Whatever was told as firing is told as resolved, also when it has been silenced since.
-    """
-    was_told = told is not None and told.kind != "resolved"
-    if episode.status == "resolved":
-        return "resolved" if was_told else None
-    if hushed is not None or episode.status == "acknowledged":
-        return None
-    if told is None or not was_told:
-        return "firing"
-    return "repeat" if now_s - told.at_s >= repeat_s else None
-
-
-def why_not(episode: Episode, told: Told | None, hushed: Reason | None) -> Reason:
-    """Why nothing is said of an episode of which `wanted` says nothing."""
-    if episode.status == "resolved":
-        return "told" if told is not None else "over before it was told"
-    if hushed is not None:
-        return hushed
-    return "acknowledged" if episode.status == "acknowledged" else "told"
-
-
-def hushed_by(
-    episode: Episode, open_episodes: Iterable[Episode], silences: Iterable[Silence], now_s: float
-) -> Reason | None:
-    """Why nobody is to hear of an open episode: a silence, or its critical twin about the same service and metric."""
-    if silence_of(episode.subject, silences, now_s) is not None:
-        return "silenced"
-    if episode.subject.severity == "warning" and any(
-        other.subject.severity == "critical"
-        and other.subject.service == episode.subject.service
-        and other.subject.metric_name == episode.subject.metric_name
-        for other in open_episodes
-    ):
-        return "muted"
-    return None
+    items: dict[str, list[Item]] = field(default_factory=dict)
+    not_before: dict[str, float] = field(default_factory=dict)
+    withheld: dict[str, Reason] = field(default_factory=dict)
+    settled: list[str] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
 
 
 def decide(
@@ -128,46 +116,105 @@ def decide(
     silences: Sequence[Silence],
     group_told_s: Mapping[str, float],
     now_s: float,
-    pace: Pace = Pace(),
+    pace: Pace = USUAL_PACE,
+    channel: Channel = NEW_CHANNEL,
 ) -> Decision:
     """What is due on a channel that groups by service.
 
     `told` is by episode, `group_told_s` by service: when its group was last spoken of. A group waits a moment for
     company, and a while after it was last spoken of.
     """
-    open_episodes = [episode for episode in episodes if episode.status != "resolved"]
-    withheld: dict[str, Reason] = {}
-    items: dict[str, list[Item]] = {}
-    moments: list[float] = []
-    for episode in episodes:
-        last = told.get(episode.episode_id)
-        hushed = None
-        if episode.status != "resolved":
-            hushed = hushed_by(episode, open_episodes, silences, now_s)
-        kind = wanted(episode, last, hushed, now_s, pace.repeat_s)
-        if kind is not None:
-            items.setdefault(episode.subject.service, []).append(Item(episode, kind))
-            continue
-        reason = withheld[episode.episode_id] = why_not(episode, last, hushed)
-        if reason == "told" and last is not None and episode.status == "active":
-            moments.append(last.at_s + pace.repeat_s)
-    moments += [
-        moment
-        for silence in silences
-        for moment in (silence.starts_s, silence.ends_s)
-        if moment > now_s
-    ]
-    due: list[Group] = []
-    for service, waiting in items.items():
-        moment = _due_at(waiting, group_told_s.get(service), pace)
-        if moment <= now_s:
-            due.append(Group(service, tuple(sorted(waiting, key=_rank))))
-        else:
-            moments.append(moment)
-            withheld.update({item.episode.episode_id: "waiting" for item in waiting})
-    return Decision(
-        tuple(sorted(due, key=lambda group: group.rank)), min(moments, default=None), withheld
+    waiting = _Waiting(
+        moments=[m for each in silences for m in (each.starts_s, each.ends_s) if m > now_s]
     )
+    hush = Hush(episodes, silences, now_s)
+    for episode in episodes:
+        _look(episode, told.get(episode.episode_id), hush, waiting, now_s, pace, channel)
+    if len(waiting.items) > DIGEST_ABOVE:
+        moment = _digest_at(waiting, pace, channel)
+        if moment <= now_s:
+            return _decision(waiting, waiting.items, is_digest=True)
+        waiting.moments.append(moment)
+        return _decision(waiting, {})
+    due = {}
+    for service, items in waiting.items.items():
+        moment = _due_at(items, waiting.not_before, group_told_s.get(service), pace)
+        if moment <= now_s:
+            due[service] = items
+        else:
+            waiting.moments.append(moment)
+    return _decision(waiting, due)
+
+
+class Hush:
+    """Why nobody is to hear of an episode as firing: a silence, or its critical twin."""
+
+    def __init__(
+        self, episodes: Iterable[Episode], silences: Sequence[Silence], now_s: float
+    ) -> None:
+        self._silences = silences
+        self._now_s = now_s
+        self._open: set[Twin] = set()
+        self._critical: set[Twin] = set()
+        for episode in episodes:
+            if episode.subject.severity == "critical" and episode.status != "pending":
+                self._critical.add(_twin(episode))
+                if episode.status != "resolved":
+                    self._open.add(_twin(episode))
+
+    def reason(self, episode: Episode) -> Reason | None:
+        """None: it may be told. For one that is over, what held when it fired counts as well."""
+        is_over = episode.status == "resolved"
+        if silence_of(episode.subject, self._silences, self._now_s) is not None:
+            return "silenced"
+        if is_over and silence_of(episode.subject, self._silences, episode.fired_s) is not None:
+            return "silenced"
+        twins = self._critical if is_over else self._open
+        if episode.subject.severity == "warning" and _twin(episode) in twins:
+            return "muted"
+        return None
+
+
+def needs_telling_late(episode: Episode, last: Told | None, pace: Pace, channel: Channel) -> bool:
+    """Whether an episode that is over and was never told has to be told all the same.
+
+    So it is when telling was tried in vain, or when the notifier was away while it fired; not when it came and went
+    within the time that a group waits anyway.
+    """
+    if last is not None:
+        return last.kind == "firing" and last.result != "sent"
+    was_away = episode.heard_s is not None and episode.heard_s - episode.fired_s > pace.missed_s
+    return was_away and episode.fired_s >= channel.on_since_s
+
+
+def wanted(
+    episode: Episode,
+    last: Told | None,
+    hushed: Reason | None,
+    now_s: float,
+    pace: Pace,
+    channel: Channel,
+) -> Kind | None:
+    """What to say of an episode now; None: nothing. `hushed` is why it may not be told as firing.
+
+    Whatever was told as firing is told as resolved, also when it has been silenced since.
+    """
+    if episode.status == "resolved":
+        if last is not None and last.is_the_end:
+            return last.kind if last.result == "trying" else None
+        if last is not None and last.has_fired_there:
+            return "resolved"
+        late = hushed is None and needs_telling_late(episode, last, pace, channel)
+        return "passed" if late else None
+    if hushed is not None or episode.status != "active":
+        return None
+    if last is None or (last.kind == "firing" and last.result == "trying"):
+        return "firing"
+    if last.result == "trying":
+        return last.kind
+    if last.kind == "firing" and last.result == "failed" and last.at_s < channel.refused_before_s:
+        return "firing"
+    return "repeat" if now_s - last.at_s >= pace.repeat_s else None
 
 
 def needs_digest(waiting_groups: int) -> bool:
@@ -180,57 +227,108 @@ def worst(items: Iterable[Item], most: int = SHOWN_IN_DIGEST) -> list[Item]:
     return sorted(items, key=lambda item: (_rank(item), item.episode.since_s))[:most]
 
 
-def _due_at(waiting: Sequence[Item], last_told_s: float | None, pace: Pace) -> float:
-    begun = min(item.episode.since_s for item in waiting) + pace.group_wait_s
-    if any(item.kind == "repeat" for item in waiting):
-        begun = float("-inf")
-    return begun if last_told_s is None else max(begun, last_told_s + pace.group_interval_s)
+def severity_rank(episode: Episode) -> int:
+    """Critical 0, and so on."""
+    return RANK.get(episode.subject.severity, len(RANK))
 
 
-def _rank(item: Item) -> int:
-    return _RANK.get(item.episode.subject.severity, len(_RANK)) + (
-        len(_RANK) + 1 if item.kind == "resolved" else 0
+def _look(
+    episode: Episode,
+    last: Told | None,
+    hush: Hush,
+    waiting: _Waiting,
+    now_s: float,
+    pace: Pace,
+    channel: Channel,
+) -> None:
+    name = episode.episode_id
+    hushed = hush.reason(episode)
+    kind = wanted(episode, last, hushed, now_s, pace, channel)
+    if kind is not None:
+        repetition = 0
+        if kind == "repeat" and last is not None:
+            repetition = last.repetition + (0 if last.result == "trying" else 1)
+        waiting.items.setdefault(episode.subject.service, []).append(
+            Item(episode, kind, repetition)
+        )
+        if last is not None and last.result == "trying" and last.kind == kind:
+            waiting.not_before[name] = last.next_try_s or float("-inf")
+        return
+    if episode.status == "pending":
+        return
+    reason = waiting.withheld[name] = _why_not(episode, last, hushed)
+    if episode.status == "resolved":
+        waiting.settled.append(name)
+    elif reason in ("told", "refused") and last is not None:
+        waiting.moments.append(last.at_s + pace.repeat_s)
+
+
+def _why_not(episode: Episode, last: Told | None, hushed: Reason | None) -> Reason:
+    if last is not None and last.result == "failed":
+        return "refused"
+    if episode.status == "resolved":
+        if last is not None:
+            return "told"
+        return "over before it was told" if hushed is None else hushed
+    if hushed is not None:
+        return hushed
+    return "acknowledged" if episode.status == "acknowledged" else "told"
+
+
+def _decision(
+    waiting: _Waiting, due: Mapping[str, list[Item]], *, is_digest: bool = False
+) -> Decision:
+    groups = [Group(service, tuple(sorted(items, key=_rank))) for service, items in due.items()]
+    for service in waiting.items.keys() - due.keys():
+        for item in waiting.items[service]:
+            waiting.withheld[item.episode.episode_id] = "waiting"
+    return Decision(
+        tuple(sorted(groups, key=lambda group: group.rank)),
+        min(waiting.moments, default=None),
+        waiting.withheld,
+        is_digest,
+        tuple(waiting.settled),
     )
 
 
-Action = Literal["trigger", "acknowledge", "resolve"]
+def _due_at(
+    items: Sequence[Item],
+    not_before: Mapping[str, float],
+    last_told_s: float | None,
+    pace: Pace,
+) -> float:
+    """When a group is due: after its wait, its interval, and what a failed attempt asks for."""
+    begun = min(item.episode.since_s for item in items) + pace.group_wait_s
+    tried = [not_before[name] for item in items if (name := item.episode.episode_id) in not_before]
+    if any(item.kind == "repeat" for item in items):
+        begun = float("-inf")
+    if tried:
+        # Waited for company it has already: what holds it up now is only how the last attempt ended.
+        return max(tried)
+    return begun if last_told_s is None else max(begun, last_told_s + pace.group_interval_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What a channel that knows episodes itself (PagerDuty) is to be told: one action of one episode."""
-
-    episode: Episode
-    action: Action
-
-
-def decide_events(
-    episodes: Sequence[Episode],
-    told: Mapping[str, Action],
-    silences: Sequence[Silence],
-    now_s: float,
-) -> tuple[Event, ...]:
-    """What is due on a channel that keeps the episodes itself: each action once, criticals first, never grouped.
-
-    `told` is the last action by episode. Whatever was triggered is resolved.
-    """
-    open_episodes = [episode for episode in episodes if episode.status != "resolved"]
-    due = []
-    for episode in episodes:
-        last = told.get(episode.episode_id)
-        action: Action | None = None
-        if episode.status == "resolved":
-            action = "resolve" if last in ("trigger", "acknowledge") else None
-        elif last is None:
-            hushed = hushed_by(episode, open_episodes, silences, now_s)
-            action = "trigger" if hushed is None and episode.status == "active" else None
-        elif episode.status == "acknowledged" and last == "trigger":
-            action = "acknowledge"
-        if action is not None:
-            due.append(Event(episode, action))
-    return tuple(sorted(due, key=_event_rank))
+def _digest_at(waiting: _Waiting, pace: Pace, channel: Channel) -> float:
+    """When a digest is due: the storm is over, or has been waited for long enough."""
+    fresh = [
+        item.episode.since_s
+        for items in waiting.items.values()
+        for item in items
+        if item.kind != "repeat" and item.episode.episode_id not in waiting.not_before
+    ]
+    moment = max(waiting.not_before.values(), default=float("-inf"))
+    if fresh:
+        quiet = max(fresh) + max(pace.storm_quiet_s, pace.group_wait_s)
+        moment = max(moment, min(quiet, min(fresh) + max(pace.storm_wait_s, pace.group_wait_s)))
+    if channel.digest_s is not None:
+        moment = max(moment, channel.digest_s + pace.group_interval_s)
+    return moment
 
 
-def _event_rank(event: Event) -> tuple[bool, int, float]:
-    subject = event.episode.subject
-    return event.action != "trigger", _RANK.get(subject.severity, len(_RANK)), event.episode.since_s
+def _twin(episode: Episode) -> Twin:
+    return episode.subject.service, episode.subject.metric_name
+
+
+def _rank(item: Item) -> int:
+    over = item.kind in ("resolved", "passed")
+    return severity_rank(item.episode) + (len(RANK) + 1 if over else 0)

@@ -6,12 +6,9 @@ import asyncio
 import ctypes
 import gc
 import logging
-import os
 import sys
-import threading
 from signal import SIGTERM
 from signal import signal as handle_signal
-from typing import Any
 
 import click
 
@@ -19,13 +16,12 @@ from analytics_service import metrics
 from analytics_service.adapters.health_server import HealthServer
 from analytics_service.bootstrap import prepare_database, prepare_topics
 from analytics_service.config import Settings, load_settings
+from analytics_service.entrypoints.faust_process import end_at_once, execute
 from analytics_service.health import Health
 from analytics_service.logs import configure_logging, log_settings
 
 logger = logging.getLogger(__name__)
 
-# An orderly end takes a few seconds; past this the process ends all the same, which loses nothing.
-HARD_EXIT_S = 18.0
 GC_THRESHOLDS = (200_000, 20, 50)
 SWITCH_INTERVAL_S = 0.0002
 _M_ARENA_MAX = -8  # as glibc's malloc.h numbers it
@@ -44,7 +40,7 @@ def analytics() -> None:
       METRICS_PORT=0 LOG_FORMAT=json stacklens analytics
     """
     # Until Faust has its own handlers there is nothing in flight to finish.
-    handle_signal(SIGTERM, _end_at_once)
+    handle_signal(SIGTERM, end_at_once)
     settings = load_settings()
     configure_logging(settings)
     log_settings(logger, settings)
@@ -83,7 +79,7 @@ def run(settings: Settings) -> None:
     alerting.start()
     watch = start_watchdog(health)
     try:
-        _execute(app)
+        execute(app)
     finally:
         watch.set()
         alerting.stop()
@@ -97,34 +93,3 @@ def _keep_heap_small() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # other C libraries have no such knob, and no such arenas
         libc.mallopt(_M_ARENA_MAX, 2)
-
-
-def _end_at_once(*_: object) -> None:
-    raise SystemExit(0)
-
-
-def _execute(app: Any) -> None:
-    import faust  # pylint: disable=import-outside-toplevel
-
-    class Worker(faust.Worker):
-        """Faust's worker without its banner, with a limit to how long stopping may take."""
-
-        def _schedule_shutdown(self, signal: Any) -> None:
-            timer = threading.Timer(HARD_EXIT_S, os._exit, args=(0,))
-            timer.daemon = True
-            timer.start()
-            super()._schedule_shutdown(signal)
-
-    worker = Worker(
-        app,
-        override_logging=False,
-        redirect_stdouts=False,
-        quiet=True,
-        loop=asyncio.get_event_loop(),
-    )
-    worker.spinner = None  # it writes terminal codes into logs
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as end:
-        if end.code not in (0, None):
-            raise
