@@ -16,17 +16,22 @@ pytestmark = pytest.mark.both_postgres
 METRICS = ("analytics_metrics_1min", "analytics_metrics_5min", "analytics_metrics_1hour")
 HYPERTABLES = {"analytics_events", *METRICS}
 TABLES = HYPERTABLES | {
+    "alert_channels",
+    "alert_deliveries",
     "alert_outbox",
+    "alert_silences",
     "alert_states",
     "analytics_alert_history",
     "analytics_alert_rules",
     "analytics_alerts",
     "analytics_dead_letters",
     "analytics_metrics_1day",
+    "audit_trail",
     "daily_level",
     "failing_batches",
     "kafka_offsets",
     "leases",
+    "notified_episodes",
     "recalculation_queue",
     "retention_tiers",
     "schema_migrations",

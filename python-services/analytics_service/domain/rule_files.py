@@ -15,6 +15,7 @@ from analytics_service.domain.rules import (
     SEVERITIES,
     Rule,
 )
+from analytics_service.domain.texts import is_storable
 from analytics_service.domain.windows import WINDOWS
 
 LONGEST_NAME: Final = 255
@@ -36,9 +37,12 @@ def rules_from(document: object) -> list[Rule]:
     problems: list[str] = []
     rules: list[Rule] = []
     for place, entry in enumerate(document["rules"], start=1):
-        found, wrong = _rule(entry)
-        name = entry.get("rule_name") if isinstance(entry, Mapping) else None
-        problems += [f"rule {place} ({name or 'without a name'}): {problem}" for problem in wrong]
+        if not isinstance(entry, Mapping):
+            problems.append(f"rule {place} (without a name): must be a mapping of fields")
+            continue
+        found, wrong = rule_from(entry)
+        name = entry.get("rule_name") or "without a name"
+        problems += [f"rule {place} ({name}): {field}: {why}" for field, why in wrong.items()]
         if found is not None:
             rules.append(found)
     names = [rule.rule_name for rule in rules]
@@ -54,45 +58,62 @@ def rules_from(document: object) -> list[Rule]:
 
 def as_entry(rule: Rule) -> dict[str, object]:
     """The rule as it would stand in a file: what is as by default is left out."""
-    entry: dict[str, object] = {}
-    for name in _FIELDS:
-        value = getattr(rule, name)
-        if name in _REQUIRED or value != _DEFAULTS[name]:
-            entry[name] = list(value) if isinstance(value, tuple) else value
-    return entry
+    return {
+        name: value
+        for name, value in as_fields(rule).items()
+        if name in _REQUIRED or getattr(rule, name) != _DEFAULTS[name]
+    }
 
 
-def _rule(entry: object) -> tuple[Rule | None, list[str]]:
-    if not isinstance(entry, Mapping):
-        return None, ["must be a mapping of fields"]
-    problems = [f"{name}: there is no such field" for name in entry if name not in _FIELDS]
-    problems += [f"{name}: is missing" for name in _REQUIRED if entry.get(name) is None]
+def rule_from(entry: Mapping[str, object]) -> tuple[Rule | None, dict[str, str]]:
+    """The rule that these fields make, or None and what is wrong with each of them by name; null is as by default."""
+    values, problems = checked_fields(entry)
+    missing = {name: "is missing" for name in _REQUIRED if entry.get(name) is None}
+    problems = {**problems, **missing}
+    return (None, problems) if problems else (Rule(**values), {})
+
+
+def checked_fields(entry: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The fields of a rule that are right, and what is wrong with the others; none has to be there."""
+    problems = {name: "there is no such field" for name in entry if name not in _FIELDS}
     values: dict[str, Any] = {}
     for name, check in _FIELDS.items():
         if entry.get(name) is not None:
             try:
                 values[name] = check(entry[name])
             except ValueError as error:
-                problems.append(f"{name}: {error}")
-    return (None, problems) if problems else (Rule(**values), [])
+                problems[name] = str(error)
+    return values, problems
+
+
+def as_fields(rule: Rule) -> dict[str, Any]:
+    """Every field of the rule by name, as plain data."""
+    values = ((name, getattr(rule, name)) for name in _FIELDS)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values}
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_NAME or "\0" in value:
+    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_NAME or not is_storable(value):
         raise ValueError(f"must be a text of 1 to {LONGEST_NAME} characters")
     return value
 
 
 def _description(value: object) -> str:
-    if not isinstance(value, str) or "\0" in value:
+    if not isinstance(value, str) or not is_storable(value):
         raise ValueError("must be a text")
     return value
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of more digits than any float has
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("must be a number")
+    return number
 
 
 def _whole(least: int) -> Callable[[object], int]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import psycopg2
 from psycopg2.errorcodes import UNIQUE_VIOLATION
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, cursor
 
 from analytics_service.adapters.timescale.alert_rules import enabled_rules
 from analytics_service.adapters.timescale.alert_store import held_of, store
@@ -17,26 +16,20 @@ from analytics_service.domain.evaluation import Change
 Action = Literal["acknowledge", "resolve"]
 
 ATTEMPTS = 5
-_COLUMNS = (
-    "id", "rule_name", "service", "severity", "metric_name", "window_size", "status", "threshold", "value",
-    "fingerprint", "episode_id", "pending_since", "active_since", "acknowledged_at", "acknowledged_by", "resolved_at",
-)  # fmt: skip
-_LIST = f"""
-    SELECT {", ".join(_COLUMNS)} FROM analytics_alerts
-    WHERE (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s::text[]))
-        AND (%(service)s::text IS NULL OR service = %(service)s)
-    ORDER BY coalesce(active_since, pending_since) DESC, id DESC LIMIT %(limit)s
-"""  # noqa: S608  # fixed names
 
 
 class NotOpen(Exception):
-    """There is no such alert, or it is not in a state in which this can be done; the message says which."""
+    """The alert is not in a state in which this can be done; the message says in which it is."""
+
+
+class NoSuchAlert(NotOpen):
+    """There is no alert of this number."""
 
 
 def act(conn: connection, alert_id: int, action: Action, actor: str, comment: str | None) -> None:
     """Acknowledge an active alert or resolve one that fires, with a transition in history and outbox. Commits.
 
-    Raises NotOpen, and psycopg2 errors.
+    Raises NotOpen, NoSuchAlert, and psycopg2 errors.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -49,23 +42,11 @@ def act(conn: connection, alert_id: int, action: Action, actor: str, comment: st
                 raise
 
 
-def list_alerts(
-    conn: connection, statuses: Sequence[str] | None, service: str | None, limit: int
-) -> list[dict[str, Any]]:
-    """The newest alerts in these states (None: any) as dictionaries of the table's columns."""
-    with conn.cursor() as cur:
-        cur.execute(
-            _LIST,
-            {"statuses": list(statuses) if statuses else None, "service": service, "limit": limit},
-        )
-        return [dict(zip(_COLUMNS, row, strict=True)) for row in cur.fetchall()]
-
-
 def _act(conn: connection, alert_id: int, action: Action, actor: str, comment: str | None) -> None:
     with conn.cursor() as cur:
         found = held_of(cur, alert_id)
         if found is None:
-            raise NotOpen(f"alert {alert_id} is not open: see `stacklens alerts list --status all`")
+            raise _why_not(cur, alert_id, action)
         key, held = found
         cur.execute("SELECT extract(epoch FROM clock_timestamp())::double precision")
         ((now_s,),) = cur.fetchall()
@@ -74,6 +55,13 @@ def _act(conn: connection, alert_id: int, action: Action, actor: str, comment: s
             raise NotOpen(f"alert {alert_id} is {held.state.status}: nothing to {action}")
         rule = next((rule for rule in enabled_rules(cur) if rule.rule_name == key[0]), None)
         store(cur, [Change(key, rule, held, after, told, None, actor)])
+
+
+def _why_not(cur: cursor, alert_id: int, action: Action) -> NotOpen:
+    cur.execute("SELECT FROM analytics_alerts WHERE id = %s", (alert_id,))
+    if not cur.fetchall():
+        return NoSuchAlert(f"there is no alert {alert_id}")
+    return NotOpen(f"alert {alert_id} is resolved: nothing to {action}")
 
 
 def _step(

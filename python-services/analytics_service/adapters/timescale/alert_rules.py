@@ -7,42 +7,62 @@ from typing import Any
 
 from psycopg2.extensions import cursor
 
+from analytics_service.adapters.timescale.audit import Hand, Verb, record
+from analytics_service.domain.rule_files import as_fields
 from analytics_service.domain.rules import Rule
 
-_COLUMNS = (
+RULE_COLUMNS = (
     "rule_name", "metric_name", "operator", "threshold", "severity", "service", "window_size", "resolve_threshold",
     "duration_seconds", "keep_firing_seconds", "min_requests", "no_data_policy", "notification_channels", "enabled",
     "description",
 )  # fmt: skip
-_ALL = f"SELECT {', '.join(_COLUMNS)} FROM analytics_alert_rules ORDER BY rule_name"  # noqa: S608  # fixed names
+_ALL = f"SELECT {', '.join(RULE_COLUMNS)} FROM analytics_alert_rules ORDER BY rule_name"  # noqa: S608  # fixed names
 _ENABLED = _ALL.replace(" ORDER BY", " WHERE enabled ORDER BY")
 _UPSERT = f"""
-    INSERT INTO analytics_alert_rules ({", ".join(_COLUMNS)})
-    VALUES ({", ".join(f"%({name})s" for name in _COLUMNS)})
+    INSERT INTO analytics_alert_rules ({", ".join(RULE_COLUMNS)})
+    VALUES ({", ".join(f"%({name})s" for name in RULE_COLUMNS)})
     ON CONFLICT (rule_name) DO UPDATE
-    SET {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS)}, updated_at = now()
+    SET {", ".join(f"{name} = excluded.{name}" for name in RULE_COLUMNS)}, updated_at = now()
 """  # noqa: S608  # fixed names
+_VERBS: tuple[tuple[Verb, str], ...] = (
+    ("create", "created"),
+    ("change", "changed"),
+    ("remove", "removed"),
+)
 
 
 def enabled_rules(cur: cursor) -> list[Rule]:
     """Every enabled rule, by name."""
     cur.execute(_ENABLED)
-    return [_rule(row) for row in cur.fetchall()]
+    return [rule_of(row) for row in cur.fetchall()]
 
 
-def _rule(row: Sequence[Any]) -> Rule:
-    values = dict(zip(_COLUMNS, row, strict=True))
+def rule_of(row: Sequence[Any]) -> Rule:
+    """The rule of a row with RULE_COLUMNS."""
+    values = dict(zip(RULE_COLUMNS, row, strict=True))
     return Rule(**{**values, "notification_channels": tuple(values["notification_channels"])})
+
+
+def values_of(rule: Rule) -> dict[str, Any]:
+    """The values of its columns, for a statement."""
+    return {
+        column: list(value) if isinstance(value, tuple) else value
+        for column, value in ((column, getattr(rule, column)) for column in RULE_COLUMNS)
+    }
 
 
 def all_rules(cur: cursor) -> list[Rule]:
     """Every rule, enabled or not, by name."""
     cur.execute(_ALL)
-    return [_rule(row) for row in cur.fetchall()]
+    return [rule_of(row) for row in cur.fetchall()]
 
 
-def apply_rules(cur: cursor, rules: Sequence[Rule], *, prune: bool) -> dict[str, list[str]]:
+def apply_rules(
+    cur: cursor, rules: Sequence[Rule], hand: Hand, *, prune: bool
+) -> dict[str, list[str]]:
     """Make the table hold these rules; returns names by what became of them. Does not commit.
+
+    Each change leaves an entry with `hand` in the audit trail.
 
     Keys: created, changed, unchanged, removed (only with `prune`), left (there, but not among `rules`).
     """
@@ -60,11 +80,19 @@ def apply_rules(cur: cursor, rules: Sequence[Rule], *, prune: bool) -> dict[str,
         "left": [] if prune else others,
     }
     for name in (*outcome["created"], *outcome["changed"]):
-        rule = wanted[name]
-        values = {column: getattr(rule, column) for column in _COLUMNS}
-        cur.execute(_UPSERT, {**values, "notification_channels": list(rule.notification_channels)})
+        cur.execute(_UPSERT, values_of(wanted[name]))
     if outcome["removed"]:
         cur.execute(
             "DELETE FROM analytics_alert_rules WHERE rule_name = ANY(%s)", (outcome["removed"],)
         )
+    for verb, what in _VERBS:
+        for name in outcome[what]:
+            record(
+                cur,
+                hand,
+                verb,
+                ("rule", name),
+                before=as_fields(before[name]) if name in before else None,
+                after=as_fields(wanted[name]) if name in wanted else None,
+            )
     return outcome

@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
+from psycopg2.extensions import connection
 
-from analytics_service.adapters.timescale.alert_hands import Action, NotOpen, act, list_alerts
+from analytics_service.adapters.timescale.alert_hands import Action, NotOpen, act
+from analytics_service.adapters.timescale.alert_records import (
+    OPEN,
+    AlertFilter,
+    alert_numbered,
+    deliveries_of,
+    history_of,
+    list_alerts,
+)
 from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.config import load_settings
 from analytics_service.entrypoints.cli.errors import CommandFailed
-from analytics_service.entrypoints.cli.report import print_table, write_json
+from analytics_service.entrypoints.cli.hands import Text, by_option, comment_option
+from analytics_service.entrypoints.cli.report import print_table, printable, write_json
 
-OPEN = ("pending", "active", "acknowledged")
 STATUSES = ("open", *OPEN, "resolved", "all")
-by_option = click.option(
-    "--by", default=getpass.getuser, help="Who does it; default: your login name."
+id_argument = click.argument("alert_id", metavar="ID", type=click.IntRange(min=1, max=2**63 - 1))
+json_option = click.option(
+    "--output-json",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report to this file as JSON as well.",
 )
-comment_option = click.option("--comment", help="Why, for the history.")
 
 
 @click.group()
 def alerts() -> None:
-    """List alerts, acknowledge them, or resolve them by hand.
+    """List alerts, look at one, acknowledge them, or resolve them by hand.
 
     \b
     Examples:
       stacklens alerts list
+      stacklens alerts show 17
       stacklens alerts ack 17 --comment "looking into it"
       stacklens alerts resolve 17 --comment "rolled back"
     """
@@ -43,7 +56,7 @@ def alerts() -> None:
     show_default=True,
     help="Only those in this state.",
 )
-@click.option("--service", help="Only those of this service.")
+@click.option("--service", type=Text(255), help="Only those of this service.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
@@ -51,13 +64,9 @@ def alerts() -> None:
     show_default=True,
     help="At most so many.",
 )
-@click.option(
-    "--output-json",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the report to this file as JSON as well.",
-)
+@json_option
 def list_(status: str, service: str | None, limit: int, output_json: Path | None) -> None:
-    """List alerts, newest first.
+    """List alerts: those that are pending, then the others, of both the newest first.
 
     \b
     Examples:
@@ -66,20 +75,68 @@ def list_(status: str, service: str | None, limit: int, output_json: Path | None
       stacklens alerts list --status resolved --output-json alerts.json
     """
     chosen = {"open": OPEN, "all": None}.get(status, (status,))
-    opened = parameters(load_settings(), application_name="stacklens alerts")
-    with contextlib.closing(opened.connect()) as conn:
-        found = list_alerts(conn, chosen, service, limit)
+    with _database() as conn, conn.cursor() as cur:
+        found = list_alerts(cur, AlertFilter(chosen, None if service is None else [service]), limit)
     print_table(
         ("ID", "STATUS", "SEVERITY", "SERVICE", "RULE", "VALUE", "THRESHOLD", "SINCE", "BY"),
         [_line(alert) for alert in found],
     )
     if output_json is not None:
-        rows = [{name: _plain(value) for name, value in alert.items()} for alert in found]
+        rows = [_plain(alert) for alert in found]
         write_json(output_json, {"alerts": rows, "count": len(rows), "status": status})
 
 
+@alerts.command("show")
+@id_argument
+@json_option
+def show(alert_id: int, output_json: Path | None) -> None:
+    """Show one alert: what happened to it, and what each channel was told.
+
+    \b
+    Examples:
+      stacklens alerts show 17
+      stacklens alerts show 17 --output-json alert.json
+    """
+    with _database() as conn, conn.cursor() as cur:
+        alert = alert_numbered(cur, alert_id)
+        if alert is None:
+            raise CommandFailed(
+                f"there is no alert {alert_id}: see `stacklens alerts list --status all`"
+            )
+        history = history_of(cur, alert_id)
+        deliveries = deliveries_of(cur, alert["episode_id"])
+    print_table(("FIELD", "VALUE"), [(name, _shown(value)) for name, value in alert.items()])
+    click.echo()
+    print_table(
+        ("AT", "FROM", "TO", "VALUE", "BY", "COMMENT"),
+        [
+            _cells(step, "at", "from_status", "to_status", "value", "actor", "comment")
+            for step in history
+        ],
+    )
+    click.echo()
+    print_table(
+        ("DUE", "CHANNEL", "WHAT", "STATUS", "REASON", "ATTEMPTS", "DONE", "LAST ERROR"),
+        [
+            _cells(
+                each, "created_at", "channel", "kind", "status", "reason", "attempts", "finished_at", "last_error"
+            )
+            for each in deliveries
+        ],
+    )  # fmt: skip
+    if output_json is not None:
+        write_json(
+            output_json,
+            {
+                "alert": _plain(alert),
+                "history": [_plain(step) for step in history],
+                "deliveries": [_plain(each) for each in deliveries],
+            },
+        )
+
+
 @alerts.command("ack")
-@click.argument("alert_id", metavar="ID", type=click.IntRange(min=1))
+@id_argument
 @by_option
 @comment_option
 def ack(alert_id: int, by: str, comment: str | None) -> None:
@@ -95,7 +152,7 @@ def ack(alert_id: int, by: str, comment: str | None) -> None:
 
 
 @alerts.command("resolve")
-@click.argument("alert_id", metavar="ID", type=click.IntRange(min=1))
+@id_argument
 @by_option
 @comment_option
 def resolve(alert_id: int, by: str, comment: str | None) -> None:
@@ -110,23 +167,43 @@ def resolve(alert_id: int, by: str, comment: str | None) -> None:
     click.echo(f"alert {alert_id} is resolved by {by}")
 
 
-def _do(alert_id: int, action: Action, by: str, comment: str | None) -> None:
+@contextlib.contextmanager
+def _database() -> Iterator[connection]:
     opened = parameters(load_settings(), application_name="stacklens alerts")
     with contextlib.closing(opened.connect()) as conn:
+        yield conn
+
+
+def _do(alert_id: int, action: Action, by: str, comment: str | None) -> None:
+    with _database() as conn:
         try:
             act(conn, alert_id, action, by, comment)
         except NotOpen as error:
-            raise CommandFailed(str(error)) from None
+            raise CommandFailed(f"{error}: see `stacklens alerts list --status all`") from None
 
 
 def _line(alert: dict[str, Any]) -> tuple[str, ...]:
     since = alert["active_since"] or alert["pending_since"]
-    value = "-" if alert["value"] is None else f"{alert['value']:g}"
     return (
-        str(alert["id"]), alert["status"], alert["severity"], alert["service"], alert["rule_name"], value,
-        f"{alert['threshold']:g}", since.isoformat(timespec="seconds"), alert["acknowledged_by"] or "-",
+        *_cells(alert, "id", "status", "severity", "service", "rule_name", "value", "threshold"),
+        _shown(since), _shown(alert["acknowledged_by"]),
     )  # fmt: skip
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else value
+def _cells(row: dict[str, Any], *names: str) -> tuple[str, ...]:
+    return tuple(_shown(row[name]) for name in names)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    return f"{value:g}" if isinstance(value, float) else printable(str(value))
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }

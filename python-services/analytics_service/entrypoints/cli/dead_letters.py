@@ -27,7 +27,7 @@ from analytics_service.adapters.timescale.dead_letter_queries import (
 from analytics_service.config import Settings, load_settings
 from analytics_service.entrypoints.cli.errors import CommandFailed
 from analytics_service.entrypoints.cli.progress import Progress
-from analytics_service.entrypoints.cli.report import print_table, write_json
+from analytics_service.entrypoints.cli.report import print_table, printable, write_json
 from analytics_service.entrypoints.cli.stopping import StopSignal
 
 BATCH = 500
@@ -143,7 +143,7 @@ def show(letter_id: int, output_json: Path | None) -> None:
     print_table(
         ("FIELD", "VALUE"),
         [
-            (name, "-" if value is None else _printable(str(value)))
+            (name, "-" if value is None else printable(str(value)))
             for name, value in report.items()
             if name not in hidden
         ],
@@ -261,15 +261,10 @@ def _database(settings: Settings) -> Iterator[connection]:
         yield conn
 
 
-def _printable(text: str) -> str:
-    """Without characters that would move the cursor or colour the terminal of whoever looks at it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _line(letter: StoredLetter) -> tuple[str, ...]:
     origin = f"{letter.topic}[{letter.kafka_partition}]@{letter.kafka_offset}"
     created = letter.created_at.isoformat(timespec="seconds")
-    detail = _printable(letter.detail or "-")[:80]
+    detail = printable(letter.detail or "-")[:80]
     return (
         str(letter.id),
         created,

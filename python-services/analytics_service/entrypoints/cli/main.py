@@ -29,6 +29,7 @@ class Entry:
 _CLI = "analytics_service.entrypoints.cli"
 COMMANDS: dict[str, Entry] = {
     "analytics": Entry(f"{_CLI}.analytics:analytics", "Run the analytics worker."),
+    "notifier": Entry(f"{_CLI}.notifier:notifier", "Run the alert notifier."),
     "api": Entry(f"{_CLI}.api:api", "Run the dashboard API."),
     "migrate": Entry(f"{_CLI}.migrate:migrate", "Bring the database schema up, down, or check it."),
     "topics": Entry(f"{_CLI}.topics:topics", "Create or list the Kafka topics."),
@@ -38,7 +39,8 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry(f"{_CLI}.replay:replay", "Send recorded events to the input topic."),
     "generate": Entry(f"{_CLI}.generate:generate", "Send lifelike made-up traffic."),
     "rules": Entry(f"{_CLI}.rules:rules", "List, apply or try alert rules."),
-    "alerts": Entry(f"{_CLI}.alerts:alerts", "List, acknowledge or resolve alerts."),
+    "alerts": Entry(f"{_CLI}.alerts:alerts", "List, show, acknowledge or resolve alerts."),
+    "silences": Entry(f"{_CLI}.silences:silences", "List, make or end silences."),
     "dead-letters": Entry(
         f"{_CLI}.dead_letters:dead_letters", "List, show, replay or discard bad messages."
     ),

@@ -24,3 +24,8 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
         click.echo("  ".join(cells).rstrip())
+
+
+def printable(text: str) -> str:
+    """The text without characters that would move the cursor or colour the terminal of whoever looks at it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

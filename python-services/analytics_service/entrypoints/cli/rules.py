@@ -13,6 +13,7 @@ import yaml
 from psycopg2.extensions import connection
 
 from analytics_service.adapters.timescale.alert_rules import all_rules, apply_rules
+from analytics_service.adapters.timescale.audit import Hand
 from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.config import Settings, load_settings
 from analytics_service.domain.aggregation import Cell, Delta, fold_events
@@ -21,6 +22,7 @@ from analytics_service.domain.events import EventRules
 from analytics_service.domain.rule_files import RuleFileError, as_entry, rules_from
 from analytics_service.domain.rule_trial import trial, windows_of
 from analytics_service.domain.rules import Rule
+from analytics_service.entrypoints.cli.hands import by_option, comment_option
 from analytics_service.entrypoints.cli.ndjson import NdjsonSource
 from analytics_service.entrypoints.cli.progress import Progress
 from analytics_service.entrypoints.cli.report import print_table, write_json
@@ -75,20 +77,24 @@ def list_(as_yaml: bool, output_json: Path | None) -> None:
 @file_argument
 @click.option("--prune", is_flag=True, help="Remove rules that are not in the file.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@by_option
+@comment_option
 @json_option
-def apply(file: Path, prune: bool, dry_run: bool, output_json: Path | None) -> None:
+def apply(
+    file: Path, prune: bool, dry_run: bool, by: str, comment: str | None, output_json: Path | None
+) -> None:
     """Make the database hold the rules of FILE, all of them or none; workers take them up within 5 s.
 
     \b
     Examples:
       stacklens rules apply rules.yaml --dry-run
       stacklens rules apply rules.yaml
-      stacklens rules apply rules.yaml --prune
+      stacklens rules apply rules.yaml --prune --comment "as reviewed in 142"
     """
     wanted = _read(file)
     with _database() as conn:
         with conn.cursor() as cur:
-            outcome = apply_rules(cur, wanted, prune=prune)
+            outcome = apply_rules(cur, wanted, Hand(by, comment), prune=prune)
         if dry_run:
             conn.rollback()
         else:
