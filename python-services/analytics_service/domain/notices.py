@@ -105,10 +105,11 @@ class Outcome:
     """How an attempt to send went; `detail` is for people and holds no secret.
 
     sent; retry: try again later (`retry_after_s`: the other side said when, `is_limited`: because we are too fast);
-    refused: never try this again.
+    refused: never try this again. `status` is the other side's code, of HTTP or SMTP; None: it gave none.
     """
 
     result: Literal["sent", "retry", "refused"]
     detail: str
     retry_after_s: float | None = None
     is_limited: bool = False
+    status: int | None = None
