@@ -26,6 +26,7 @@ from devstack.errors import DevstackError
 from devstack.ports import free_port, listening
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+SEED_RULES = CHECKOUT / "sql" / "seeds" / "alert_rules.sql"
 COMMAND = [sys.executable, "-m", "analytics_service.entrypoints.cli.main"]
 USER = "demo"
 RATE = 200
@@ -43,17 +44,19 @@ class Demo:
 
     generator: DemoProcess
     api_process: DemoProcess
+    notifier: DemoProcess
     worker: DemoProcess
     report: Path
     logs: Path
     api: Api
     tables: Tables
     worker_url: str
+    notifier_url: str
 
     @property
     def processes(self) -> tuple[DemoProcess, ...]:
         """All of them."""
-        return (self.generator, self.api_process, self.worker)
+        return (self.generator, self.api_process, self.notifier, self.worker)
 
     def expect_all_alive(self) -> None:
         """Raise DevstackError with the end of the log of a process that is gone."""
@@ -118,26 +121,29 @@ def _interrupt(*_: object) -> None:
 
 @contextlib.contextmanager
 def _running(stack: Stack) -> Iterator[Demo]:
-    """Schema, topics and three processes; all are ended with the block, or with this process."""
+    """Schema, topics and four processes; all are ended with the block, or with this process."""
     logs = Path(tempfile.mkdtemp(prefix="stacklens-demo-"))
     say(f"logs: {logs}")
     password = secrets.token_urlsafe(12)
-    ports = [_port(preferred) for preferred in (8004, 8005, 9105)]
+    ports = [_port(preferred) for preferred in (8004, 8005, 9105, 8006)]
     env = _environment(stack, ports, password)
     _prepare(stack, env)
     tables = Tables(stack)
+    tables.seed_rules(SEED_RULES.read_text(encoding="utf-8"))
     report = logs / "generate.json"
     generate = ["--rate", str(RATE), "--services", str(SERVICES), "--incident", INCIDENT]
     generate += ["--bad-fraction", str(BAD_FRACTION), "--output-json", str(report)]
     demo = Demo(
         generator=_process("generate", logs, env, generate, signal.SIGKILL),
         api_process=_process("api", logs, env, [], signal.SIGTERM),
+        notifier=_process("notifier", logs, env, [], signal.SIGKILL),
         worker=_process("analytics", logs, env, [], signal.SIGKILL),
         report=report,
         logs=logs,
         api=Api(f"http://127.0.0.1:{ports[1]}", USER, password),
         tables=tables,
         worker_url=f"http://127.0.0.1:{ports[0]}",
+        notifier_url=f"http://127.0.0.1:{ports[3]}",
     )
     try:
         for process in reversed(demo.processes):
@@ -162,6 +168,7 @@ def _environment(stack: Stack, ports: list[int], password: str) -> dict[str, str
         "API_HOST": "127.0.0.1",
         "API_PORT": str(ports[1]),
         "API_METRICS_PORT": str(ports[2]),
+        "NOTIFIER_METRICS_PORT": str(ports[3]),
     }
     hashed = subprocess.run(
         [*COMMAND, "hash-password", "--user", USER, "--role", "admin"],
@@ -217,13 +224,30 @@ def _welcome(demo: Demo) -> str:
   user      {USER}
   password  {demo.api.password}
   worker    {demo.worker_url}/health  {demo.worker_url}/metrics
+  notifier  {demo.notifier_url}/health  {demo.notifier_url}/metrics  ({_channels()})
 
   curl -u {login} '{url}/metrics?window=1min&limit=5'
   curl -u {login} '{url}/metrics/summary?from=-1h'
   curl -u {login} '{url}/health-status'
 
-  {INCIDENT} has an incident; about {BAD_FRACTION:.1%} of the events are bad on purpose. Ctrl-C ends it all.
+  curl -u {login} '{url}/alerts?status=active'
+
+  {INCIDENT} has an incident, of which alerts tell after a minute; about {BAD_FRACTION:.1%} of the events are bad
+  on purpose. Ctrl-C ends it all.
 """
+
+
+def _channels() -> str:
+    """Which channels are on, by the settings that switch them on."""
+    switches = {
+        "slack": "SLACK_WEBHOOK_URL",
+        "email": "SMTP_HOST",
+        "pagerduty": "PAGERDUTY_SERVICE_KEY",
+    }
+    return ", ".join(
+        f"{name} {'on' if os.environ.get(setting) else f'off: set {setting}'}"
+        for name, setting in switches.items()
+    )
 
 
 def _watch(demo: Demo, until: float | None) -> None:
@@ -267,7 +291,7 @@ def _finish(demo: Demo) -> int:
     last_moment = time.monotonic() + CATCH_UP_S
     figures = demo.tables.figures()
     while figures.settled < sent and time.monotonic() < last_moment:
-        for process in (demo.worker, demo.api_process):
+        for process in (demo.worker, demo.notifier, demo.api_process):
             process.expect_alive()
         time.sleep(0.1)
         figures = demo.tables.figures()

@@ -109,6 +109,13 @@ class Tables:
             row = cursor.fetchone()
         return None if row is None or row[0] is None else float(row[0])
 
+    def seed_rules(self, statement: str) -> None:
+        """Run the statement that makes the first alert rules, unless there are any."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM analytics_alert_rules)")
+            if cursor.fetchone() == (False,):
+                cursor.execute(statement)
+
     def close(self) -> None:
         """Give back the connections."""
         self._consumer.close()

@@ -38,14 +38,14 @@ class Answer:
 
 
 class WorkerProcess:
-    """One `stacklens analytics`; its output goes to `log`."""
+    """One `stacklens analytics`, or another process with health and metrics; its output goes to `log`."""
 
-    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, env: Mapping[str, str], log: Path, command: str = "analytics") -> None:
         self.log = log
         self._port: int | None = None
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [STACKLENS, "analytics"],
+                [STACKLENS, command],
                 env={**os.environ, **env},
                 cwd=log.parent,  # away from any .env file
                 stdin=subprocess.DEVNULL,

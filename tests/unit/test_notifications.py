@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from analytics_service.domain.episodes import Episode, EpisodeStatus, Told
+from analytics_service.domain.episodes import Episode, EpisodeStatus, Pending, Told
 from analytics_service.domain.notifications import (
     Channel,
     Decision,
@@ -318,3 +318,38 @@ def test_pending_alerts_are_nobody_s_business() -> None:
     assert told(decide([episode(), pending], {}, [], {}, 99.0, PACE)) == [
         ("api", [("e", "firing")])
     ]
+
+
+def pending(name: str, fires_s: float, *, severity: str = "warning", metric: str = "m") -> Pending:
+    """An alert of service api that is about to fire."""
+    subject = Subject(rule_name=name, service="api", severity=severity, metric_name=metric)
+    return Pending(subject, fires_s)
+
+
+def test_a_group_waits_for_alerts_of_its_service_that_are_about_to_fire() -> None:
+    """Fires at 0; another is to fire at 7 (and is told at 8), or at 11, which is too late to wait for."""
+
+    def due(now_s: float, *others: Pending) -> tuple[bool, float | None]:
+        decision = decide([episode()], {}, [], {}, now_s, PACE, pending=others)
+        return bool(decision.groups), decision.next_s
+
+    assert due(1.0, pending("b", 7)) == (False, 8.0)
+    assert due(8.0, pending("b", 7)) == (True, None)
+    assert due(1.0, pending("b", 11)) == (True, None)
+    assert due(1.0, pending("b", 10)) == (False, 10.0)
+    # One of another service is no company.
+    other = Pending(Subject(rule_name="b", service="web", severity="info", metric_name="m"), 7)
+    assert due(1.0, other) == (True, None)
+    # The end of an alert does not wait.
+    over = episode(status="resolved", since_s=100)
+    decision = decide(
+        [over], {"e": Told("firing", 1)}, [], {}, 101, PACE, pending=[pending("b", 105)]
+    )
+    assert told(decision) == [("api", [("e", "resolved")])]
+
+
+def test_a_critical_twin_that_is_about_to_fire_mutes_already() -> None:
+    twin = pending("c", 500, severity="critical", metric="error_rate")
+    muted = decide([episode()], {}, [], {}, 5.0, PACE, pending=[twin])
+    assert (muted.groups, muted.withheld) == ((), {"e": "muted"})
+    assert decide([episode()], {}, [], {}, 5.0, PACE).groups != ()

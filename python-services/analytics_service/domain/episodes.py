@@ -35,6 +35,14 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """An alert that has not fired yet, and when it will unless its rule is clear before (epoch seconds)."""
+
+    subject: Subject
+    fires_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What a channel was told of an episode last, when, and how that went.
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from analytics_service.domain.episodes import Episode, Kind, Told
+from analytics_service.domain.episodes import Episode, Kind, Pending, Told
 from analytics_service.domain.notices import RANK
-from analytics_service.domain.silences import Silence, silence_of
+from analytics_service.domain.silences import Silence, Subject, silence_of
 
 Reason = Literal[
     "told", "silenced", "muted", "acknowledged", "over before it was told", "waiting", "refused"
@@ -27,13 +27,14 @@ SHOWN_IN_DIGEST: Final = 10
 class Pace:
     """How a channel is spoken to, in seconds.
 
-    In a storm (more groups than are told one by one) the digest waits until nothing new has fired for `storm_quiet_s`,
-    `storm_wait_s` at most.
+    A group waits for alerts of its service that are about to fire, `company_s` at most. In a storm (more groups than
+    are told one by one) the digest waits until nothing new has fired for `storm_quiet_s`, `storm_wait_s` at most.
     """
 
     group_wait_s: float = 1.0
     group_interval_s: float = 60.0
     repeat_s: float = 14_400.0
+    company_s: float = 10.0
     storm_quiet_s: float = 3.0
     storm_wait_s: float = 15.0
 
@@ -118,16 +119,17 @@ def decide(
     now_s: float,
     pace: Pace = USUAL_PACE,
     channel: Channel = NEW_CHANNEL,
+    pending: Sequence[Pending] = (),
 ) -> Decision:
     """What is due on a channel that groups by service.
 
     `told` is by episode, `group_told_s` by service: when its group was last spoken of. A group waits a moment for
-    company, and a while after it was last spoken of.
+    company, and a while after it was last spoken of. `pending`: alerts that have not fired yet.
     """
     waiting = _Waiting(
         moments=[m for each in silences for m in (each.starts_s, each.ends_s) if m > now_s]
     )
-    hush = Hush(episodes, silences, now_s)
+    hush = Hush(episodes, silences, now_s, pending)
     for episode in episodes:
         _look(episode, told.get(episode.episode_id), hush, waiting, now_s, pace, channel)
     if len(waiting.items) > DIGEST_ABOVE:
@@ -140,6 +142,8 @@ def decide(
     for service, items in waiting.items.items():
         moment = _due_at(items, waiting.not_before, group_told_s.get(service), pace)
         if moment <= now_s:
+            moment = _with_company(service, items, pending, pace)
+        if moment <= now_s:
             due[service] = items
         else:
             waiting.moments.append(moment)
@@ -150,17 +154,24 @@ class Hush:
     """Why nobody is to hear of an episode as firing: a silence, or its critical twin."""
 
     def __init__(
-        self, episodes: Iterable[Episode], silences: Sequence[Silence], now_s: float
+        self,
+        episodes: Iterable[Episode],
+        silences: Sequence[Silence],
+        now_s: float,
+        pending: Iterable[Pending] = (),
     ) -> None:
         self._silences = silences
         self._now_s = now_s
-        self._open: set[Twin] = set()
+        # One that is about to fire mutes already: people are not woken twice in a minute about the same thing.
+        self._open = {
+            _twin(each.subject) for each in pending if each.subject.severity == "critical"
+        }
         self._critical: set[Twin] = set()
         for episode in episodes:
             if episode.subject.severity == "critical" and episode.status != "pending":
-                self._critical.add(_twin(episode))
+                self._critical.add(_twin(episode.subject))
                 if episode.status != "resolved":
-                    self._open.add(_twin(episode))
+                    self._open.add(_twin(episode.subject))
 
     def reason(self, episode: Episode) -> Reason | None:
         """None: it may be told. For one that is over, what held when it fired counts as well."""
@@ -170,7 +181,7 @@ class Hush:
         if is_over and silence_of(episode.subject, self._silences, episode.fired_s) is not None:
             return "silenced"
         twins = self._critical if is_over else self._open
-        if episode.subject.severity == "warning" and _twin(episode) in twins:
+        if episode.subject.severity == "warning" and _twin(episode.subject) in twins:
             return "muted"
         return None
 
@@ -200,12 +211,7 @@ def wanted(
     Whatever was told as firing is told as resolved, also when it has been silenced since.
     """
     if episode.status == "resolved":
-        if last is not None and last.is_the_end:
-            return last.kind if last.result == "trying" else None
-        if last is not None and last.has_fired_there:
-            return "resolved"
-        late = hushed is None and needs_telling_late(episode, last, pace, channel)
-        return "passed" if late else None
+        return _wanted_at_the_end(episode, last, hushed, pace, channel)
     if hushed is not None or episode.status != "active":
         return None
     if last is None or (last.kind == "firing" and last.result == "trying"):
@@ -215,6 +221,17 @@ def wanted(
     if last.kind == "firing" and last.result == "failed" and last.at_s < channel.refused_before_s:
         return "firing"
     return "repeat" if now_s - last.at_s >= pace.repeat_s else None
+
+
+def _wanted_at_the_end(
+    episode: Episode, last: Told | None, hushed: Reason | None, pace: Pace, channel: Channel
+) -> Kind | None:
+    if last is not None and last.is_the_end:
+        return last.kind if last.result == "trying" else None
+    if last is not None and last.has_fired_there:
+        return "resolved"
+    late = hushed is None and needs_telling_late(episode, last, pace, channel)
+    return "passed" if late else None
 
 
 def needs_digest(waiting_groups: int) -> bool:
@@ -308,6 +325,22 @@ def _due_at(
     return begun if last_told_s is None else max(begun, last_told_s + pace.group_interval_s)
 
 
+def _with_company(
+    service: str, items: Sequence[Item], pending: Iterable[Pending], pace: Pace
+) -> float:
+    """When a group that is due goes out: with those that fire any moment, if it tells of something new."""
+    begun = [item.episode.since_s for item in items if item.kind == "firing"]
+    if not begun:
+        return float("-inf")
+    last_moment = min(begun) + pace.company_s
+    awaited = [
+        each.fires_s + pace.group_wait_s
+        for each in pending
+        if each.subject.service == service and each.fires_s <= last_moment
+    ]
+    return min(last_moment, max(awaited, default=float("-inf")))
+
+
 def _digest_at(waiting: _Waiting, pace: Pace, channel: Channel) -> float:
     """When a digest is due: the storm is over, or has been waited for long enough."""
     fresh = [
@@ -325,8 +358,8 @@ def _digest_at(waiting: _Waiting, pace: Pace, channel: Channel) -> float:
     return moment
 
 
-def _twin(episode: Episode) -> Twin:
-    return episode.subject.service, episode.subject.metric_name
+def _twin(subject: Subject) -> Twin:
+    return subject.service, subject.metric_name
 
 
 def _rank(item: Item) -> int:

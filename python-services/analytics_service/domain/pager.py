@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from analytics_service.domain.episodes import Episode, Kind, Told
+from analytics_service.domain.episodes import Episode, Kind, Pending, Told
 from analytics_service.domain.notices import PagerAction
 from analytics_service.domain.notifications import (
     NEW_CHANNEL,
@@ -53,10 +53,11 @@ def decide_events(
     now_s: float,
     pace: Pace = USUAL_PACE,
     channel: Channel = NEW_CHANNEL,
+    pending: Sequence[Pending] = (),
 ) -> PagerDecision:
     """What is due: each action once, never grouped, no repeats. Whatever was triggered is resolved."""
     moments = [m for each in silences for m in (each.starts_s, each.ends_s) if m > now_s]
-    hush = Hush(episodes, silences, now_s)
+    hush = Hush(episodes, silences, now_s, pending)
     due: list[Event] = []
     withheld: dict[str, Reason] = {}
     settled: list[str] = []

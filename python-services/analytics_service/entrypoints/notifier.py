@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import faust
-from faust.types import TP
 from kafka.errors import KafkaError
 
 from analytics_service import metrics
@@ -79,8 +78,9 @@ def create_notifier(settings: Settings, intake: Intake, health: Health) -> Any:
         metrics.READY.set(0 if health.unready_reasons() else 1)
 
     @app.on_partitions_assigned.connect
-    async def assigned(_: Any, *given: set[TP], **__: Any) -> None:
-        logger.info("partitions assigned: %s", sorted(tp.partition for tps in given for tp in tps))
+    async def assigned(*given: Any, **__: Any) -> None:
+        partitions = sorted(tp.partition for tps in given[1:] for tp in tps)
+        logger.info("partitions assigned: %s", partitions)
         # A notifier without a partition is one too many, and well all the same.
         health.reading = True
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psycopg2
-import psycopg2.errors
-from psycopg2.extensions import connection
+from psycopg2.extensions import QueryCanceledError, connection
 
 from analytics_service import metrics
 from analytics_service.adapters.timescale import channel_state, deliveries
@@ -212,7 +211,7 @@ class Dispatcher:
             with conn, conn.cursor() as cur:
                 cur.execute("SET LOCAL statement_timeout = %s", (TRENDS_MS,))
                 return read_trends(cur, about, now_s)
-        except psycopg2.errors.QueryCanceled:
+        except QueryCanceledError:
             logger.warning("%s: the message goes without figures of the last minutes", self.channel)
             return {}
 

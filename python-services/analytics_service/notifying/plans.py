@@ -106,6 +106,7 @@ def plan_groups(
         view.now_s,
         pace,
         _channel(state, refused_before_s),
+        view.pending,
     )
     groups = [tuple(_telling(view, item) for item in group.items) for group in decision.groups]
     messages = tuple(Message(group) for group in groups)
@@ -129,6 +130,7 @@ def plan_events(
         view.now_s,
         pace,
         _channel(state, refused_before_s),
+        view.pending,
     )
     messages = tuple(
         Message((Telling(view.known[event.episode.episode_id], event.kind),), event=event)

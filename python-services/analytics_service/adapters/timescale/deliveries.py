@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg2.extensions import cursor
 from psycopg2.extras import execute_values
 
-from analytics_service.domain.episodes import Episode, Kind, Told
+from analytics_service.domain.episodes import Episode, Kind, Pending, Told
 from analytics_service.domain.silences import Subject
 
 
@@ -37,6 +37,7 @@ class ChannelView:
     known: Mapping[str, Known]
     told: Mapping[str, Told]
     group_told_s: Mapping[str, float]
+    pending: Sequence[Pending] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,17 @@ _GROUPS = """
 """
 
 
+_PENDING = """
+    SELECT alert.rule_name, alert.service, alert.severity, alert.metric_name,
+        extract(epoch FROM alert.pending_since)::double precision + rule.duration_seconds
+    FROM analytics_alerts AS alert
+    INNER JOIN analytics_alert_rules AS rule ON rule.rule_name = alert.rule_name
+    WHERE alert.status = 'pending' AND rule.enabled AND %(channel)s = ANY(rule.notification_channels)
+"""
+
+
 def read_view(cur: cursor, channel: str, interval_s: float) -> ChannelView:
-    """The episodes that concern a channel, what it was told of each, and the groups told within `interval_s`."""
+    """What a channel is about to be told is decided from: `interval_s` is how far back groups told count."""
     cur.execute("SELECT extract(epoch FROM clock_timestamp())::double precision")
     ((now_s,),) = cur.fetchall()
     cur.execute(_VIEW, {"channel": channel})
@@ -112,7 +122,13 @@ def read_view(cur: cursor, channel: str, interval_s: float) -> ChannelView:
         if row[21] is not None:
             told[row[0]] = Told(row[21], row[22], _RESULT[row[23]], row[24], row[25])
     cur.execute(_GROUPS, {"channel": channel, "interval_s": interval_s})
-    return ChannelView(float(now_s), known, told, dict(cur.fetchall()))
+    groups = dict(cur.fetchall())
+    cur.execute(_PENDING, {"channel": channel})
+    pending = [
+        Pending(Subject(rule_name=r[0], service=r[1], severity=r[2], metric_name=r[3]), r[4])
+        for r in cur.fetchall()
+    ]
+    return ChannelView(float(now_s), known, told, groups, pending)
 
 
 def begin_attempt(
