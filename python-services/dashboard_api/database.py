@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg2
 from psycopg2 import sql
@@ -138,7 +139,7 @@ class Reader(Access):
         with self._transaction() as cursor:
             yield cursor
 
-    def rows(self, query: Query, values: Values = None) -> list[tuple[object, ...]]:
+    def rows(self, query: Query, values: Values = None) -> list[tuple[Any, ...]]:
         """All rows of one query."""
         with self.snapshot() as cursor:
             cursor.execute(query, values)

@@ -241,6 +241,10 @@ class Parameters:
         self._declare(Declared(name, "The next_cursor of the page before.", schema))
         return self._single(name, parse, None)
 
+    def has(self, name: str) -> bool:
+        """Whether `name` is given."""
+        return name in self._given
+
     def refuse(self, name: str, why: str) -> None:
         """Note that `name` cannot be used, unless something was found about it before."""
         self._problems.setdefault(name, why)

@@ -42,7 +42,7 @@ def plan_range(
     `kept_since_s` gives for each tier the moment before which its rows are gone (None: all are
     there). What lies before every tier is left out: the plan then begins later than asked for.
     """
-    floors = {window.name: _floor_of(window, kept_since_s.get(window.tier)) for window in windows}
+    floors = {window.name: first_start(window, kept_since_s.get(window.tier)) for window in windows}
     fine_first = sorted(windows, key=lambda window: window.seconds)
     at = _first_covered(start_s, fine_first, floors)
     if at is None or at >= end_s:
@@ -57,7 +57,7 @@ def plan_range(
     return Plan(begin, at, tuple(pieces))
 
 
-def _floor_of(window: Window, kept_since_s: int | None) -> int | None:
+def first_start(window: Window, kept_since_s: int | None) -> int | None:
     """Start of the first window that lies wholly after `kept_since_s`."""
     return None if kept_since_s is None else _round_up(kept_since_s, window.seconds)
 
@@ -67,7 +67,7 @@ def _first_covered(
 ) -> int | None:
     for window in fine_first:
         rounded = start_s - start_s % window.seconds
-        if _is_kept(window, rounded, floors):
+        if is_kept(window, rounded, floors):
             return rounded
     return min((floor for floor in floors.values() if floor is not None), default=None)
 
@@ -76,7 +76,7 @@ def _rounded_end(end_s: int, fine_first: Sequence[Window], floors: Mapping[str, 
     """`end_s` rounded up to the finest window kept there."""
     for window in fine_first:
         begins = (end_s - 1) - (end_s - 1) % window.seconds
-        if _is_kept(window, begins, floors):
+        if is_kept(window, begins, floors):
             return begins + window.seconds
     return end_s
 
@@ -85,7 +85,7 @@ def _next_piece(
     at: int, end_s: int, fine_first: Sequence[Window], floors: Mapping[str, int | None]
 ) -> Piece:
     """The longest run of the coarsest window that begins at `at` and fits, up to a coarser one."""
-    usable = [w for w in fine_first if at % w.seconds == 0 and _is_kept(w, at, floors)]
+    usable = [w for w in fine_first if at % w.seconds == 0 and is_kept(w, at, floors)]
     fitting = [w for w in usable if at + w.seconds <= end_s]
     if not fitting:
         # The finer windows begin to be kept between here and the end.
@@ -101,7 +101,8 @@ def _next_piece(
     return Piece(window, at, at + (stop - at) // window.seconds * window.seconds)
 
 
-def _is_kept(window: Window, start_s: int, floors: Mapping[str, int | None]) -> bool:
+def is_kept(window: Window, start_s: int, floors: Mapping[str, int | None]) -> bool:
+    """Whether the window that starts there is stored; `floors` holds its `first_start`."""
     floor = floors[window.name]
     return floor is None or start_s >= floor
 

@@ -30,15 +30,18 @@ def json_answer(body: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(body), status=status, content_type=JSON)
 
 
-def list_answer(body: msgspec.Struct, rows: str, row_type: type[msgspec.Struct]) -> Response:
+def list_answer(
+    body: msgspec.Struct, rows: str, row_type: type[msgspec.Struct], *, first: str = ""
+) -> Response:
     """`body` as JSON, or its member `rows`, a list of `row_type`, as CSV when that is asked for.
 
-    The cursor of the next page is then in the header X-Next-Cursor.
+    The cursor of the next page is then in the header X-Next-Cursor; `first` is the first column.
     """
     if not wants_csv():
         answer = json_answer(body)
     else:
         names = [(field.name, field.encode_name) for field in msgspec.structs.fields(row_type)]
+        names.sort(key=lambda name: name[0] != first)
         answer = csv_answer(
             [shown for _, shown in names],
             ([getattr(row, name) for name, _ in names] for row in getattr(body, rows)),

@@ -6,7 +6,12 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
-WORST_FIRST = ("unhealthy", "degraded", "unknown", "healthy")
+from dashboard_api.schemas.services import HealthStatus
+
+WORST_FIRST: tuple[HealthStatus, ...] = ("unhealthy", "degraded", "unknown", "healthy")
+
+
+UNKNOWN: HealthStatus = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Thresholds:
 THRESHOLD_KEYS = tuple(field.name for field in fields(Thresholds))
 
 
-def status_of(error_rate: float | None, p99_ms: float | None, limits: Thresholds) -> str:
+def status_of(error_rate: float | None, p99_ms: float | None, limits: Thresholds) -> HealthStatus:
     """The status for an error rate in percent (None: no traffic) and a p99 in ms (None: unknown)."""
     if error_rate is None:
         return "unknown"
@@ -48,13 +53,13 @@ def status_of(error_rate: float | None, p99_ms: float | None, limits: Thresholds
     return "healthy"
 
 
-def overall(statuses: Iterable[str]) -> str:
+def overall(statuses: Iterable[HealthStatus]) -> HealthStatus:
     """The worst of the services with traffic; `unknown` when there is none.
 
     A silent service says nothing about the others: one that works once an hour is no alarm.
     """
     known = (status for status in statuses if status != "unknown")
-    return min(known, key=WORST_FIRST.index, default="unknown")
+    return min(known, key=WORST_FIRST.index, default=UNKNOWN)
 
 
 def _number(text: str) -> float | None:

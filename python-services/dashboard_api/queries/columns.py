@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 from psycopg2 import sql
 
-ROW_COLUMNS = (
-    "timestamp", "service", "total_requests", "successful_requests", "failed_requests",
-    "error_rate", "latency_min_ms", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms",
-    "latency_max_ms", "latency_mean_ms", "unique_users", "unique_ips", "avg_risk_score",
-    "high_risk_count", "aggregated_at",
-)  # fmt: skip
+from dashboard_api.schemas.metrics import WindowRow
+
+ROW_COLUMNS = WindowRow.__struct_fields__
 """One row as clients see it."""
 
-FIGURE_COLUMNS = ROW_COLUMNS[2:-1]
+FIGURE_COLUMNS = tuple(
+    name for name in ROW_COLUMNS if name not in ("timestamp", "service", "aggregated_at")
+)
 """Those of it that follow from the events."""
 
 

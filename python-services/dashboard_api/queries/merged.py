@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,14 +15,19 @@ from analytics_service.domain.times import EPOCH, from_epoch_s
 from analytics_service.domain.windows import DAY, Window, window_named
 from dashboard_api.merging import MERGED_COLUMNS, RowMerger
 from dashboard_api.queries.columns import FIGURE_COLUMNS
-from dashboard_api.ranges import Plan, plan_range
+from dashboard_api.ranges import Piece, Plan, plan_range
+from dashboard_api.schemas.metrics import SummaryRow
 
 FETCHED_AT_ONCE = 500
+# What each column of state is needed for, and what stands in its place where nobody asks for that.
+_HISTOGRAM = frozenset({"latency_p50_ms", "latency_p95_ms", "latency_p99_ms"})
+_NEEDED_FOR: Mapping[str, tuple[frozenset[str], str]] = {
+    "users_sketch": (frozenset({"unique_users"}), "NULL::bytea"),
+    "ips_sketch": (frozenset({"unique_ips"}), "NULL::bytea"),
+    "latency_buckets": (_HISTOGRAM, "'{{}}'"),
+    "latency_bucket_counts": (_HISTOGRAM, "'{{}}'"),
+}
 _AS_TEXT = ("latency_buckets", "latency_bucket_counts")
-_SELECTED = sql.SQL(", ").join(
-    sql.SQL("{}::text" if name in _AS_TEXT else "{}").format(sql.Identifier("held", name))
-    for name in ("service", "aggregated_at", *MERGED_COLUMNS)
-)
 _SECOND = timedelta(seconds=1)
 _HOUR = window_named("1hour")
 _ROWS = sql.SQL(
@@ -65,16 +70,29 @@ def merged_rows(
     since: datetime,
     until: datetime,
     services: list[str] | None,
-) -> tuple[Plan, list[dict[str, Any]]]:
+) -> tuple[Plan, list[SummaryRow]]:
     """What of [since, until) is covered, and a row per service with traffic in it, by service."""
-    first_s, end_s = (since - EPOCH) // _SECOND, -((EPOCH - until) // _SECOND)
-    levels = [*windows, DAY] if _HOUR in windows else windows
-    plan = plan_range(first_s, end_s, levels, kept_since(cursor))
-    merged = merge_rows(_state_rows(cursor.connection, plan, services))
-    return plan, [
-        {"service": service, **_figures(merger.result()), "aggregated_at": merger.written_at}
-        for service, merger in sorted(merged.items())
+    plan = plan_range(*whole_seconds(since, until), levels_of(windows), kept_since(cursor))
+    return plan, merged_pieces(cursor, plan, services)
+
+
+def merged_pieces(cursor: Cursor, plan: Plan, services: list[str] | None) -> list[SummaryRow]:
+    """A merged row per service with traffic in the plan's range, by service."""
+    rows = streamed(cursor.connection, select_pieces(plan.pieces, state_columns(), services))
+    return [
+        SummaryRow(service=service, **figures_of(merger.result()), aggregated_at=merger.written_at)
+        for service, merger in sorted(merge_rows(rows).items())
     ]
+
+
+def whole_seconds(since: datetime, until: datetime) -> tuple[int, int]:
+    """Epoch seconds of a range, rounded outwards."""
+    return (since - EPOCH) // _SECOND, -((EPOCH - until) // _SECOND)
+
+
+def levels_of(windows: Sequence[Window]) -> Sequence[Window]:
+    """The windows that are kept and, on top of hours, the days."""
+    return [*windows, DAY] if _HOUR in windows else windows
 
 
 def kept_since(cursor: Cursor) -> dict[str, int | None]:
@@ -97,30 +115,53 @@ def merge_rows(rows: Iterable[Sequence[Any]]) -> dict[str, RowMerger]:
     return merged
 
 
-def _figures(delta: Delta) -> dict[str, Any]:
+def figures_of(delta: Delta) -> dict[str, Any]:
+    """The figures that clients see, by name."""
     state = delta.to_state()
     return {name: state[name] for name in FIGURE_COLUMNS}
 
 
-def _state_rows(
-    connection: Connection, plan: Plan, services: list[str] | None
-) -> Iterator[tuple[Any, ...]]:
-    """The rows of all pieces, read in one statement: they are of one and the same moment."""
+def state_columns(figures: Collection[str] = FIGURE_COLUMNS) -> sql.Composed:
+    """service, aggregated_at and MERGED_COLUMNS of `held`; what `figures` do not need is left empty."""
+    return sql.SQL(", ").join(
+        _state_column(name, figures) for name in ("service", "aggregated_at", *MERGED_COLUMNS)
+    )
+
+
+def _state_column(name: str, figures: Collection[str]) -> sql.Composed:
+    needed_for, otherwise = _NEEDED_FOR.get(name, (None, ""))
+    if needed_for is not None and needed_for.isdisjoint(figures):
+        return sql.SQL(otherwise).format()
+    text = "{}::text" if name in _AS_TEXT else "{}"
+    return sql.SQL(text).format(sql.Identifier("held", name))
+
+
+def select_pieces(
+    pieces: Iterable[Piece], columns: sql.Composable, services: list[str] | None
+) -> tuple[sql.Composed, list[object]] | None:
+    """One statement with `columns` of the rows (`held`) of all pieces, and its values; None: no rows."""
     selects = []
     values: list[object] = []
-    for piece in plan.pieces:
+    for piece in pieces:
         sources = _DAYS if piece.window is DAY else [_ROWS]
         for source in sources:
-            select = source.format(columns=_SELECTED, table=sql.Identifier(piece.window.table))
+            select = source.format(columns=columns, table=sql.Identifier(piece.window.table))
             values += [from_epoch_s(piece.start_s), from_epoch_s(piece.end_s)]
             if services is not None:
                 select += sql.SQL(" AND held.service = ANY(%s)")
                 values.append(services)
             selects.append(select)
-    if not selects:
+    return (sql.SQL(" UNION ALL ").join(selects), values) if selects else None
+
+
+def streamed(
+    connection: Connection, statement: tuple[sql.Composed, list[object]] | None
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement a few at a time: a month of sketches does not fit into memory at once."""
+    if statement is None:
         return
-    # A cursor on the server: a month of sketches does not fit into memory at once.
-    with connection.cursor(name="merged_rows") as cursor:
+    # A cursor on the server.
+    with connection.cursor(name="streamed") as cursor:
         cursor.itersize = FETCHED_AT_ONCE
-        cursor.execute(sql.SQL(" UNION ALL ").join(selects), values)
+        cursor.execute(*statement)
         yield from cursor

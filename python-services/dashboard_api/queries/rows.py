@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from psycopg2 import sql
 
@@ -12,6 +11,7 @@ from analytics_service.domain.windows import Window
 from dashboard_api.database import Reader
 from dashboard_api.parameters import Cursor
 from dashboard_api.queries.columns import ROW_COLUMNS, names
+from dashboard_api.schemas.metrics import WindowRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class RowFilter:
     after: Cursor | None
 
 
-def newest_rows(reader: Reader, wanted: RowFilter, limit: int) -> list[dict[str, Any]]:
-    """At most `limit` rows as column name -> value, by timestamp descending, then service."""
+def newest_rows(reader: Reader, wanted: RowFilter, limit: int) -> list[WindowRow]:
+    """At most `limit` rows, by timestamp descending, then service."""
     conditions: list[sql.Composable] = [sql.SQL("TRUE")]
     values: dict[str, object] = {"limit": limit, "services": wanted.services}
     if wanted.since is not None:
@@ -46,7 +46,9 @@ def newest_rows(reader: Reader, wanted: RowFilter, limit: int) -> list[dict[str,
         table=sql.Identifier(wanted.window.table),
         conditions=sql.SQL(" AND ").join(conditions),
     )
-    return [dict(zip(ROW_COLUMNS, row, strict=True)) for row in reader.rows(query, values)]
+    return [
+        WindowRow(**dict(zip(ROW_COLUMNS, row, strict=True))) for row in reader.rows(query, values)
+    ]
 
 
 _ALL = sql.SQL(

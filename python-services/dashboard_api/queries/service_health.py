@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -13,18 +12,14 @@ from psycopg2.extensions import cursor as Cursor
 from analytics_service.domain.times import from_epoch_s
 from analytics_service.domain.windows import Window
 from dashboard_api.queries.merged import merged_rows
+from dashboard_api.schemas.metrics import SummaryRow
+from dashboard_api.schemas.services import ServiceHealth
 from dashboard_api.service_status import THRESHOLD_KEYS, WORST_FIRST, Thresholds, status_of
 
 PERIOD = timedelta(minutes=5)
 REMEMBERED = timedelta(days=1)
-SHOWN_FIGURES = (
-    "total_requests", "failed_requests", "error_rate",
-    "latency_p50_ms", "latency_p95_ms", "latency_p99_ms",
-)  # fmt: skip
-
 _log = logging.getLogger(__name__)
 
-_SILENT: dict[str, Any] = dict.fromkeys(SHOWN_FIGURES) | {"total_requests": 0, "failed_requests": 0}
 _LAST_SEEN = sql.SQL(
     """
     SELECT known.service, (
@@ -38,16 +33,14 @@ _LAST_SEEN = sql.SQL(
 )
 
 
-def service_health(
-    cursor: Cursor, windows: Sequence[Window], now: datetime
-) -> list[dict[str, Any]]:
+def service_health(cursor: Cursor, windows: Sequence[Window], now: datetime) -> list[ServiceHealth]:
     """A row per service seen within a day, the worst first.
 
     Figures are of the windows from five minutes ago on, the running one included. A service
     without traffic in them is `unknown`.
     """
     plan, rows = merged_rows(cursor, windows, now - PERIOD, now, None)
-    figures = {row["service"]: row for row in rows}
+    figures = {row.service: row for row in rows}
     seconds = max((now - from_epoch_s(plan.start_s)).total_seconds(), 1.0)
     limits = _thresholds(cursor)
     services = [
@@ -59,28 +52,35 @@ def service_health(
 
 def _row(
     service: str,
-    found: dict[str, Any] | None,
+    found: SummaryRow | None,
     limits: Thresholds,
     seconds: float,
     last_seen: datetime | None,
-) -> dict[str, Any]:
-    figures = found or _SILENT
-    return {
-        "service": service,
-        "health_status": status_of(figures["error_rate"], figures["latency_p99_ms"], limits),
-        **{name: figures[name] for name in SHOWN_FIGURES},
-        "requests_per_second": figures["total_requests"] / seconds,
-        "last_seen": last_seen,
-    }
+) -> ServiceHealth:
+    if found is None:
+        status = status_of(None, None, limits)
+        return ServiceHealth(service, status, 0, 0, None, None, None, None, 0.0, last_seen)
+    return ServiceHealth(
+        service,
+        status_of(found.error_rate, found.latency_p99_ms, limits),
+        found.total_requests,
+        found.failed_requests,
+        found.error_rate,
+        found.latency_p50_ms,
+        found.latency_p95_ms,
+        found.latency_p99_ms,
+        found.total_requests / seconds,
+        last_seen,
+    )
 
 
-def _badness(row: dict[str, Any], limits: Thresholds) -> tuple[int, float, str]:
+def _badness(row: ServiceHealth, limits: Thresholds) -> tuple[int, float, str]:
     """Order: by status, then by how near the figures are to being unhealthy, then by name."""
     share = max(
-        (row["error_rate"] or 0.0) / max(limits.health_unhealthy_error_rate, 1e-9),
-        (row["latency_p99_ms"] or 0.0) / max(limits.health_unhealthy_p99_ms, 1e-9),
+        (row.error_rate or 0.0) / max(limits.health_unhealthy_error_rate, 1e-9),
+        (row.latency_p99_ms or 0.0) / max(limits.health_unhealthy_p99_ms, 1e-9),
     )
-    return WORST_FIRST.index(row["health_status"]), -share, row["service"]
+    return WORST_FIRST.index(row.health_status), -share, row.service
 
 
 def _thresholds(cursor: Cursor) -> Thresholds:

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from datetime import datetime
+
+from flask import Blueprint, Response
 
 from analytics_service.domain.times import from_epoch_s
 from dashboard_api.context import context
+from dashboard_api.operations import operation
 from dashboard_api.parameters import Parameters
 from dashboard_api.queries.merged import merged_rows
-from dashboard_api.responses import json_answer
+from dashboard_api.reading import read_query
+from dashboard_api.responses import list_answer
+from dashboard_api.schemas.metrics import Summary, SummaryRow
 
 blueprint = Blueprint("summary", __name__)
 
 
-@blueprint.get("/metrics/summary")
-def summary() -> Response:
-    """`{from, to, resolution, metrics, count}`; what is covered is from `from` to `to`."""
-    shared = context()
-    now = shared.now()
-    query = Parameters(request.args, now)
+def _read(query: Parameters) -> tuple[list[str] | None, datetime, datetime]:
     services = query.services()
-    since = query.moment("from", "-1h")
-    until = query.moment("to", "now")
-    assert since is not None
-    assert until is not None
-    if since >= until:
-        query.refuse("from", "must be before `to`")
-    query.check()
+    since, until = query.span("-1h")
+    query.format()
+    return services, since, until
+
+
+@blueprint.get("/metrics/summary")
+@operation("One merged row per service", answer=Summary, reads=_read)
+def summary() -> Response:
+    """Exact counts, percentiles and uniques from merged sketches over any range of time.
+
+    `from` and `to` of the answer say what is covered: the range rounded outwards to the finest windows
+    that are kept there.
+    """
+    services, since, until = read_query(_read)
+    shared = context()
     with shared.reader.snapshot() as cursor:
         plan, rows = merged_rows(cursor, shared.windows, since, until, services)
-    return json_answer(
-        {
-            "from": from_epoch_s(plan.start_s),
-            "to": from_epoch_s(plan.end_s),
-            "resolution": plan.resolution,
-            "metrics": rows,
-            "count": len(rows),
-        }
+    answer = Summary(
+        from_epoch_s(plan.start_s), from_epoch_s(plan.end_s), plan.resolution, rows, len(rows)
     )
+    return list_answer(answer, "metrics", SummaryRow)

@@ -1,0 +1,38 @@
+"""How paths are matched."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from flask import Flask, request
+from werkzeug.routing import BaseConverter
+
+from dashboard_api.errors import Problem
+
+NUMBER = f"int(min=1, max={2**63 - 1})"
+"""The converter of a row's number; nothing else is found under such a path."""
+
+
+class Anything(BaseConverter):
+    """The rest of the path, whatever is in it: slashes at any place, percent signs, line ends."""
+
+    regex = r"(?s:.+)"
+    part_isolating = False
+
+    def to_python(self, value: str) -> str:
+        """The text; Problem 404 for one that no table can hold."""
+        if "\0" in value:
+            raise Problem(404, "not-found", "There is nothing under this path.")
+        return value
+
+
+def prepare_paths(app: Flask) -> None:
+    """Let `app` match a path with or without a slash at its end, and `<anything:name>`. Before any route is added."""
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # a name may begin with one
+    app.url_map.converters["anything"] = Anything
+
+
+def location_below(name: object) -> str:
+    """The path of something that was made by asking the current path for it, for the header Location."""
+    return f"{request.script_root}{request.path.rstrip('/')}/{quote(str(name), safe='')}"
