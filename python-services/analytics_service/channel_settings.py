@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 _FORBIDDEN_IN_URLS = re.compile(r"[\s<>|\"'\\^`{}\x00-\x20\x7f]|[^\x00-\x7f]")
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
-    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+    rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*"
 )
 _NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\"\x00-\x1f\x7f]*)<(?P<address>[^<>]+)>")
 

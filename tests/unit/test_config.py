@@ -122,7 +122,18 @@ OPTIONS: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "ALERT_EMAIL_TO": (
         (),
         [("a@b", ("a@b",)), (" a@b , c@d.example, a@b", ("a@b", "c@d.example"))],
-        ["a", "a@b,", "a@b;c@d", "A <a@b>", "a@b\r\nRCPT TO:<c@d>", "a@-b", "ü@b"],
+        [
+            "a",
+            "a@b,",
+            "a..b@c",
+            ".a@c",
+            "a@b..c",
+            "a@b;c@d",
+            "A <a@b>",
+            "a@b\r\nRCPT TO:<c@d>",
+            "a@-b",
+            "ü@b",
+        ],
     ),
     "PAGERDUTY_SERVICE_KEY": ("", [("k" * 32, "k" * 32), (" key\n", "key")], ["two words", "kéy"]),
     "PAGERDUTY_EVENTS_URL": (

@@ -65,7 +65,7 @@ def unit(metric_name: str) -> str:
 
 def compared(metric_name: str, value: float, operator: str | None, threshold: float) -> str:
     """`31.2 % > 20 %`, with as many digits as it takes to tell one from the other."""
-    for digits in (3, 5, 8, 17):
+    for digits in (3, 5, 8, 12, 17):
         left, right = number(value, digits), number(threshold, digits)
         if left != right or value == threshold:
             break

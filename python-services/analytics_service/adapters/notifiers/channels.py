@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from email.utils import parseaddr
-
 from analytics_service.adapters.notifiers.email import EmailSender
 from analytics_service.adapters.notifiers.pagerduty import PagerDutySender
 from analytics_service.adapters.notifiers.slack import SlackSender
@@ -38,5 +36,4 @@ def _email(settings: Settings) -> EmailSender:
     recipients = settings.alert_email_to
     domain = recipients[0].rpartition("@")[2]
     sender = settings.smtp_from or f"StackLens <stacklens@{domain}>"
-    assert parseaddr(sender)[1], "the settings have been checked"
     return EmailSender(server, sender, recipients)

@@ -7,11 +7,10 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Sequence
-from email.utils import parseaddr
 from typing import Final
 
 from analytics_service.adapters.notifiers.deadline import within
-from analytics_service.adapters.notifiers.mime import mime_of
+from analytics_service.adapters.notifiers.mime import mime_of, split_sender
 from analytics_service.adapters.notifiers.smtp import Server, hand_over
 from analytics_service.domain.email_message import email_of
 from analytics_service.domain.notices import Notice, Outcome
@@ -26,7 +25,6 @@ _KINDS: Final = (
     (socket.gaierror, "its name cannot be resolved"),
     (ConnectionRefusedError, "connection refused"),
     (TimeoutError, "no answer in time"),
-    (smtplib.SMTPNotSupportedError, "it does not offer what is required"),
     (smtplib.SMTPServerDisconnected, "the connection broke off"),
     (OSError, "the connection failed"),
 )
@@ -55,7 +53,7 @@ class EmailSender:
     def send(self, notice: Notice) -> Outcome:
         """One attempt; raises nothing for what the server or the network does."""
         mime = mime_of(email_of(notice), self._sender, self._recipients, notice.at_s)
-        message, address = mime.as_bytes(), parseaddr(self._sender)[1]
+        message, address = mime.as_bytes(), split_sender(self._sender)[1]
         try:
             refused = within(
                 self._deadline_s,

@@ -42,9 +42,12 @@ class Unreachable(Exception):
 
 def host_of(url: str) -> str:
     """Host, and port if there is one, of an address: what may be told of it."""
-    parts = urlsplit(url)
-    host = parts.hostname or "?"
-    return host if parts.port is None else f"{host}:{parts.port}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "?", parts.port
+    except ValueError:
+        return "?"
+    return host if port is None else f"{host}:{port}"
 
 
 def post_json(url: str, body: Mapping[str, Any], deadline_s: float = DEADLINE_S) -> Answer:

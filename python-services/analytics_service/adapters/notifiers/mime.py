@@ -8,7 +8,6 @@ from email import policy
 from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import Policy
-from email.utils import parseaddr
 
 from analytics_service.domain.email_message import Email
 
@@ -28,12 +27,21 @@ for _name in ("message-id", "in-reply-to", "references"):
 POLICY = policy.SMTP.clone(header_factory=_headers)
 
 
+def split_sender(sender: str) -> tuple[str, str]:
+    """Name and address of `Name <address>`, or no name and the address of what is one alone."""
+    if not sender.endswith(">"):
+        return "", sender
+    # The standard library would take a comma in the name for the end of an address.
+    name, _, address = sender[:-1].rpartition("<")
+    return name.strip(), address.strip()
+
+
 def mime_of(email: Email, sender: str, recipients: Sequence[str], at_s: float) -> EmailMessage:
     """The message, dated `at_s` (epoch seconds); sent again it is the same to the byte but for the MIME boundary.
 
     `sender` is an address, alone or as `Name <address>`. Line breaks cannot get into a header: raises ValueError.
     """
-    name, address = parseaddr(sender)
+    name, address = split_sender(sender)
     host = address.rpartition("@")[2]
     message = EmailMessage(POLICY)
     message["From"] = Address(name, addr_spec=address)
