@@ -18,11 +18,13 @@ from typing import Any
 import requests
 from flask import Flask
 from flask.testing import FlaskClient
+from psycopg2.extras import execute_values
 
 from analytics_service.adapters.timescale.window_store import merge_cells, prepare_stage
 from analytics_service.config import Settings, load_settings
 from analytics_service.domain.aggregation import fold_events, roll_up
 from analytics_service.domain.events import Event
+from analytics_service.domain.times import from_epoch_us
 from analytics_service.domain.windows import WINDOWS
 from dashboard_api.app import create_app
 from dashboard_api.context import EXTENSION, Context
@@ -93,6 +95,26 @@ def store_events(database: Database, events: Sequence[Event]) -> None:
         for window in WINDOWS:
             merge_cells(cursor, window, roll_up(cells, window))
         connection.commit()
+
+
+def store_raw(database: Database, events: Sequence[Event]) -> None:
+    """Write raw rows, as a flush does."""
+    rows = [
+        (
+            from_epoch_us(one.timestamp_us), one.service, one.level, one.latency_ms, one.risk_score, one.user_id,
+            one.request_id, one.trace_id, one.message, one.error_message, one.source_ip, 1, 0, offset,
+        )
+        for offset, one in enumerate(events)
+    ]  # fmt: skip
+    with database.cursor() as cursor:
+        execute_values(
+            cursor,
+            "INSERT INTO analytics_events (timestamp, service, level, latency_ms, risk_score, user_id, request_id,"
+            " trace_id, message, error_message, source_ip, topic_incarnation, kafka_partition, kafka_offset)"
+            " VALUES %s",
+            rows,
+            page_size=1000,
+        )
 
 
 def truth(events: Sequence[Event], first_s: float, end_s: float) -> dict[str, Figures]:
