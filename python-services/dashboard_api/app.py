@@ -10,18 +10,22 @@ from datetime import datetime
 from flask import Flask, Response, g, request
 
 from analytics_service.config import Settings
+from dashboard_api.adhoc import AdhocQueries
 from dashboard_api.auth import Authenticator, Guard, load_principals
 from dashboard_api.context import EXTENSION, Context, utc_now
 from dashboard_api.counters import ServerState
 from dashboard_api.database import Reader, Writer, reader_parameters
 from dashboard_api.errors import register_error_handlers
 from dashboard_api.monitor import DatabaseMonitor
+from dashboard_api.paths import prepare_paths
+from dashboard_api.reading import refuse_foreign
 from dashboard_api.resources import BLUEPRINTS
 from dashboard_api.responses import finish
 from dashboard_api.roles import role_of
 
 VERSION_PREFIX = "/v1"
 LARGEST_BODY = 64 * 1024
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 _access_log = logging.getLogger("dashboard_api.access")
 
@@ -41,13 +45,14 @@ def create_app(
         settings,
         Reader(settings, monitor),
         Writer(settings, monitor),
+        AdhocQueries(settings),
         monitor,
         state or ServerState(),
         now,
     )
 
     app = Flask("dashboard_api", static_folder=None)
-    app.url_map.strict_slashes = False
+    prepare_paths(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions[EXTENSION] = shared
     register_error_handlers(app)
@@ -60,6 +65,8 @@ def create_app(
         g.started_s = time.monotonic()
         shared.state.requests.increment()
         monitor.ensure_started()
+        if request.method not in SAFE_METHODS:
+            refuse_foreign()
         # Unknown paths too: without a password nobody learns which there are.
         role = role_of(app.view_functions.get(request.endpoint or ""))
         if guard is not None and role is not None:

@@ -50,6 +50,21 @@ def invalid_parameters(parameters: dict[str, str]) -> Problem:
     return Problem(400, "invalid-parameter", detail, parameters=parameters)
 
 
+def not_found(error: Exception) -> Problem:
+    """404 with the message of an exception, such as `there is no rule 'x'`, as a sentence."""
+    return Problem(404, "not-found", _sentence(error))
+
+
+def conflict(error: Exception, parameters: dict[str, str] | None = None) -> Problem:
+    """409 with the message of an exception: the state of things does not allow what was asked for."""
+    return Problem(409, "conflict", _sentence(error), parameters=parameters)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def unavailable(detail: str) -> Problem:
     """503: a part this answer needs does not work; the client may try again soon."""
     return Problem(503, "unavailable", detail, headers=[("Retry-After", str(RETRY_AFTER_S))])

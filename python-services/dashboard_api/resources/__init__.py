@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dashboard_api.resources import (
+    alert_hands,
+    alert_stats,
+    alerts,
+    audit,
     health,
     high_risk,
     metrics,
+    rule_changes,
+    rules,
     series,
     service_health,
+    silence_changes,
+    silences,
     sla,
     stats,
     summary,
@@ -25,5 +33,13 @@ BLUEPRINTS = (
     worst.blueprint,
     high_risk.blueprint,
     sla.blueprint,
+    alerts.blueprint,
+    alert_hands.blueprint,
+    rules.blueprint,
+    rule_changes.blueprint,
+    silences.blueprint,
+    silence_changes.blueprint,
+    alert_stats.blueprint,
+    audit.blueprint,
     stats.blueprint,
 )

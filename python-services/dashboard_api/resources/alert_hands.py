@@ -7,14 +7,15 @@ from flask import Blueprint, Response
 from analytics_service.adapters.timescale.alert_hands import Action, NoSuchAlert, NotOpen, act
 from dashboard_api.bodies import read_members
 from dashboard_api.context import actor, context
-from dashboard_api.errors import Problem
+from dashboard_api.errors import conflict, not_found
 from dashboard_api.operations import operation
 from dashboard_api.paths import NUMBER
 from dashboard_api.reading import read_nothing
 from dashboard_api.resources.alerts import known_alert
 from dashboard_api.responses import json_answer
 from dashboard_api.roles import admin_only
-from dashboard_api.schemas.alerts import AlertRow, CommentBody
+from dashboard_api.schemas.alerts import AlertRow
+from dashboard_api.schemas.comments import CommentBody
 
 blueprint = Blueprint("alert_hands", __name__)
 
@@ -44,14 +45,8 @@ def _do(alert_id: int, action: Action) -> Response:
     with context().writer.transaction() as cursor:
         try:
             act(cursor.connection, alert_id, action, actor(), comment)
-        except NoSuchAlert:
-            raise Problem(404, "not-found", f"There is no alert {alert_id}.") from None
+        except NoSuchAlert as error:
+            raise not_found(error) from None
         except NotOpen as error:
-            raise Problem(409, "conflict", sentence(error)) from None
+            raise conflict(error) from None
         return json_answer(AlertRow(**known_alert(cursor, alert_id)))
-
-
-def sentence(error: Exception) -> str:
-    """The message of an exception as a sentence."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."

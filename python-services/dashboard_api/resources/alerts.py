@@ -29,8 +29,8 @@ from dashboard_api.errors import Problem
 from dashboard_api.operations import operation
 from dashboard_api.parameters import LARGEST_ID, Declared, Parameters
 from dashboard_api.paths import NUMBER
+from dashboard_api.queries.rules import rule_row
 from dashboard_api.reading import read_nothing, read_query
-from dashboard_api.resources.rules import rule_row
 from dashboard_api.responses import json_answer, list_answer
 from dashboard_api.schemas.alerts import (
     AlertDetails,

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from dashboard_api.schemas.base import Answer, NextCursor
 from dashboard_api.schemas.rules import RuleRow
-from dashboard_api.schemas.texts import Channel, Comment, MetricName, Severity, WindowSize
+from dashboard_api.schemas.texts import Channel, MetricName, Severity, WindowSize
 
 Status = Annotated[
     str, Meta(extra_json_schema={"enum": ["pending", "active", "acknowledged", "resolved"]})
@@ -89,9 +89,3 @@ class History(Answer):
     alert_id: int
     history: list[HistoryStep]
     count: int
-
-
-class CommentBody(Answer):
-    """Why somebody does something; the body may be empty."""
-
-    comment: Comment | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from dashboard_api.schemas.base import Answer
@@ -42,7 +43,7 @@ class RuleBody(Answer, kw_only=True):
     min_requests: Requests = 1
     no_data_policy: NoDataPolicy = "resolve"
     severity: Severity
-    notification_channels: list[Channel] = []
+    notification_channels: list[Channel] = msgspec.field(default_factory=list)
     enabled: bool = True
     comment: Why = None
 
@@ -57,13 +58,13 @@ class RulePatch(Answer, kw_only=True):
     """What is to be otherwise about a rule; what is left out stays."""
 
     rule_name: Annotated[Name | UnsetType, Meta(description="If given, that of the path.")] = UNSET
-    description: str | None | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
     service: Name | UnsetType = UNSET
     metric_name: MetricName | UnsetType = UNSET
     window_size: WindowSize | UnsetType = UNSET
     operator: Operator | UnsetType = UNSET
     threshold: float | UnsetType = UNSET
-    resolve_threshold: float | None | UnsetType = UNSET
+    resolve_threshold: float | UnsetType | None = UNSET
     duration_seconds: Seconds | UnsetType = UNSET
     keep_firing_seconds: Seconds | UnsetType = UNSET
     min_requests: Requests | UnsetType = UNSET

@@ -49,7 +49,7 @@ def record(
 
 
 def entries(
-    cur: cursor, limit: int, *, below: int | None = None, matter: Matter | None = None
+    cur: cursor, limit: int, *, below: int | None = None, matter: str | None = None
 ) -> list[dict[str, Any]]:
     """The newest entries as dictionaries of the table's columns, newest first.
 
