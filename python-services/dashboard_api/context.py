@@ -10,6 +10,7 @@ from flask import current_app, g
 
 from analytics_service.config import Settings
 from analytics_service.domain.windows import Window, window_named
+from dashboard_api.adhoc import AdhocQueries
 from dashboard_api.counters import ServerState
 from dashboard_api.database import Reader, Writer
 from dashboard_api.monitor import DatabaseMonitor
@@ -29,6 +30,7 @@ class Context:
     settings: Settings
     reader: Reader
     writer: Writer
+    adhoc: AdhocQueries
     monitor: DatabaseMonitor
     state: ServerState
     now: Callable[[], datetime]

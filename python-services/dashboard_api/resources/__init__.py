@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboard_api.resources import (
+    adhoc,
     alert_hands,
     alert_stats,
     alerts,
@@ -41,5 +42,6 @@ BLUEPRINTS = (
     silence_changes.blueprint,
     alert_stats.blueprint,
     audit.blueprint,
+    adhoc.blueprint,
     stats.blueprint,
 )
