@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from dashboard_api.errors import Problem, invalid_parameters
 
@@ -23,8 +24,8 @@ def read_members(kind: type[T], check: Check = nothing_more) -> T:
     """The JSON object in the body of the current request as `kind`; an empty body is one without members.
 
     `check` sees it as plain data and tells what is wrong with its members by name, in better words than a type
-    can. Raises Problem 415 unless the body is declared as JSON (a DELETE may have none), and 400 naming each member
-    that is missing, unknown, or cannot be used.
+    can. Raises Problem 415 unless the body is declared as JSON (a DELETE may have none), 413 when it is too long, and
+    400 naming each member that is missing, unknown, or cannot be used.
     """
     plain = _plain_body()
     problems = check(plain)
@@ -36,6 +37,11 @@ def read_members(kind: type[T], check: Check = nothing_more) -> T:
 
 def _plain_body() -> dict[str, Any]:
     data = request.get_data()
+    if request.content_length is None and len(data) >= (
+        request.max_content_length or len(data) + 1
+    ):
+        # Sent in pieces: whatever came after the limit was left unread.
+        raise RequestEntityTooLarge
     if not data and request.method == "DELETE":
         return {}
     if request.mimetype != "application/json":
