@@ -398,6 +398,15 @@ def test_mail_server_says_no(
         assert email(fake).send(notice()).result == "sent"
 
 
+def test_a_server_that_closes_among_the_recipients_has_taken_nothing() -> None:
+    with FakeSmtp() as fake:
+        fake.script("RCPT", None, "421 closing")
+        outcome = email(fake, ONE, TWO).send(notice())
+        said = (outcome.result, outcome.detail)
+        assert said == ("retry", f"127.0.0.1:{fake.port} answered 421 closing")
+        assert not fake.all
+
+
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "BODY"])
 @pytest.mark.parametrize(
     ("behaviour", "failure"),
@@ -473,6 +482,7 @@ ECHOES = (
     Reply(429, "secret_word", {"Retry-After": KEY}),
     Reply(500, "secret_word"),
     Reply(500, json.dumps({"message": KEY})),
+    Reply(400, json.dumps({"errors": [f"{'x' * 285}{KEY}"]})),
     # a header that cannot be read, which the library below would log together with the address
     Reply(500, "", {"Broken\x01 header": "secret_word"}),
     Reply(200, "ok", is_cut=True),

@@ -174,6 +174,13 @@ def test_escape(text: str, most: int, escaped: str) -> None:
     assert escape(text, most) == escaped
 
 
+def test_the_address_of_the_dashboard_cannot_end_its_own_link() -> None:
+    texts = texts_of(slack_payload(notice(dashboard_url="https://a/x|y>z&w")))
+    assert texts[-1] == (
+        "<https://a/x%7Cy&gt;z&amp;w/#/services/payment-service|payment-service on the dashboard>"
+    )
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_are_harmless(text: str) -> None:
     bad = line(service=text, rule_name=text, description=text, actor=text, comment=text)
