@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,9 @@ from analytics_service.adapters.timescale.alert_records import (
     list_alerts,
 )
 from analytics_service.adapters.timescale.connecting import parameters
+from analytics_service.alerting.channel_test import SWITCHES, ChannelOff, channels_on, send_test
 from analytics_service.config import load_settings
+from analytics_service.domain.rules import CHANNELS
 from analytics_service.entrypoints.cli.errors import CommandFailed
 from analytics_service.entrypoints.cli.hands import Text, by_option, comment_option
 from analytics_service.entrypoints.cli.report import print_table, printable, write_json
@@ -37,7 +40,7 @@ json_option = click.option(
 
 @click.group()
 def alerts() -> None:
-    """List alerts, look at one, acknowledge them, or resolve them by hand.
+    """List alerts, look at one, acknowledge them, or resolve them by hand; test the channels they are told on.
 
     \b
     Examples:
@@ -45,6 +48,7 @@ def alerts() -> None:
       stacklens alerts show 17
       stacklens alerts ack 17 --comment "looking into it"
       stacklens alerts resolve 17 --comment "rolled back"
+      stacklens alerts test --channel slack
     """
 
 
@@ -165,6 +169,45 @@ def resolve(alert_id: int, by: str, comment: str | None) -> None:
     """
     _do(alert_id, "resolve", by, comment)
     click.echo(f"alert {alert_id} is resolved by {by}")
+
+
+@alerts.command("test")
+@click.option(
+    "--channel",
+    "channels",
+    type=click.Choice(CHANNELS),
+    multiple=True,
+    help="Where to send it, repeatable; default: every channel that is on.",
+)
+@by_option
+@json_option
+def test(channels: tuple[str, ...], by: str, output_json: Path | None) -> int:
+    """Send a test message, and show what the other side answers. Needs no database. On PagerDuty an incident is opened
+    and closed.
+
+    \b
+    Examples:
+      stacklens alerts test
+      stacklens alerts test --channel slack --channel email
+    """
+    settings = load_settings()
+    chosen = list(dict.fromkeys(channels)) or channels_on(settings)
+    if not chosen:
+        raise CommandFailed(f"no channel is on: set {', or '.join(SWITCHES.values())}")
+    rows = []
+    for channel in chosen:
+        try:
+            outcome = send_test(settings, channel, by, time.time())
+            rows.append({"channel": channel, "result": outcome.result, "detail": outcome.detail})
+        except ChannelOff as error:
+            rows.append({"channel": channel, "result": "off", "detail": str(error)})
+    print_table(
+        ("CHANNEL", "RESULT", "DETAIL"),
+        [_cells(row, "channel", "result", "detail") for row in rows],
+    )
+    if output_json is not None:
+        write_json(output_json, {"channels": rows})
+    return int(any(row["result"] != "sent" for row in rows))
 
 
 @contextlib.contextmanager

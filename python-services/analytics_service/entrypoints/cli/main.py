@@ -39,7 +39,9 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry(f"{_CLI}.replay:replay", "Send recorded events to the input topic."),
     "generate": Entry(f"{_CLI}.generate:generate", "Send lifelike made-up traffic."),
     "rules": Entry(f"{_CLI}.rules:rules", "List, apply or try alert rules."),
-    "alerts": Entry(f"{_CLI}.alerts:alerts", "List, show, acknowledge or resolve alerts."),
+    "alerts": Entry(
+        f"{_CLI}.alerts:alerts", "List, show, acknowledge or resolve alerts; test channels."
+    ),
     "silences": Entry(f"{_CLI}.silences:silences", "List, make or end silences."),
     "dead-letters": Entry(
         f"{_CLI}.dead_letters:dead_letters", "List, show, replay or discard bad messages."
