@@ -18,7 +18,7 @@ from analytics_service.adapters.timescale.observations import (
     read_clock,
     read_windows,
 )
-from analytics_service.domain.evaluation import View, WindowRows, changes
+from analytics_service.domain.evaluation import Change, View, WindowRows, changes
 from analytics_service.domain.rules import EVERY_SERVICE, Rule
 from analytics_service.domain.windows import Window
 
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 # While events wait for longer than this to be stored, what is missing says nothing and what is there is old: every
 # alert stays as it is, and none fires about the past.
 BEHIND_S = 10.0
+LOGGED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,17 @@ def evaluate(conn: connection, lease: Lease, topic: str, windows: Sequence[Windo
         after = {key: str(each.state.status) for key, each in held.items()}
         after |= {change.key: str(change.after.status) for change in found}
         reached = Counter(str(told.to_status) for change in found for told in change.transitions)
-    for change in found:
-        for told in change.transitions:
-            logger.info("alert %s of %s: %s -> %s", *change.key, told.from_status, told.to_status)
+    _log(found)
     return Looked(len(rules), Counter(after.values()), reached)
+
+
+def _log(found: Sequence[Change]) -> None:
+    """A line for each transition, up to so many: the rest is in the history, and the next look must not wait for it."""
+    told = [(change.key, transition) for change in found for transition in change.transitions]
+    for key, transition in told[:LOGGED]:
+        logger.info("alert %s of %s: %s -> %s", *key, transition.from_status, transition.to_status)
+    if len(told) > LOGGED:
+        logger.info("alerts: %d more transitions at the same moment", len(told) - LOGGED)
 
 
 def _windows(

@@ -104,7 +104,10 @@ def step(
     """
     judgement = judge(rule, seen, is_open=state.is_open)
     if judgement.verdict != "no_data":
-        state = replace(state, no_data_since_s=None)
+        if (
+            state.no_data_since_s is not None
+        ):  # most looks find nothing to change, and copies take time
+            state = replace(state, no_data_since_s=None)
         if judgement.verdict == "violated":
             return _violated(rule, state, judgement.reading, now_s, None)
         return _clear(rule, state, judgement.reading, now_s)
@@ -143,7 +146,7 @@ def _violated(
     rule: Rule, state: AlertState, reading: Reading | None, now_s: float, comment: str | None
 ) -> tuple[AlertState, tuple[Transition, ...]]:
     if state.is_open:
-        return replace(state, clear_since_s=None), ()
+        return state if state.clear_since_s is None else replace(state, clear_since_s=None), ()
     since = now_s if state.pending_since_s is None else state.pending_since_s
     if now_s - since < rule.duration_seconds:
         return replace(state, status="pending", pending_since_s=since), ()
