@@ -10,20 +10,24 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from devstack.api import Stack
+from tests.alert_rows import fire, rule
 from tests.api_support import api_app, api_settings, fresh_database
 from tests.api_writes import ADMIN, READER, USERS, Sender, real_now, writing_app
 
-RULE = {
+RULE: dict[str, object] = {
     "rule_name": "r",
     "metric_name": "error_rate",
     "operator": ">",
     "threshold": 5,
     "severity": "info",
 }
-SILENCE = {"matcher": {"service": "x"}, "until": "+2h", "comment": "x"}
-WRITES: list[tuple[str, str, object]] = [
+SILENCE: dict[str, object] = {"matcher": {"service": "x"}, "until": "+2h", "comment": "x"}
+WRITES: list[tuple[str, str, dict[str, object]]] = [
     ("POST", "/alerts/1/acknowledge", {}),
     ("POST", "/alerts/1/resolve", {}),
     ("POST", "/rules", RULE),
@@ -236,12 +240,14 @@ def test_503_without_the_database(away: Flask, method: str, path: str, body: obj
         assert secret not in text
 
 
-@pytest.mark.parametrize("path", READS)
-def test_reads_are_the_reader_s(app: Flask, path: str) -> None:
+def test_reads_are_the_reader_s(stack: Stack, migrated_template: str) -> None:
     """No connection of the admin is opened by looking."""
-    before = app.extensions["stacklens"].writer.stats()
-    Sender(app.test_client()).answer("GET", path)
-    assert app.extensions["stacklens"].writer.stats() == before
+    with fresh_database(stack, migrated_template) as database, writing_app(database) as app:
+        for path in READS:
+            Sender(app.test_client()).answer("GET", path)
+        shared = app.extensions["stacklens"]
+        assert shared.reader.stats()["idle"] == 1
+        assert shared.writer.stats()["idle"] == 0
 
 
 def test_writes_are_the_admin_s(app: Flask) -> None:
@@ -256,3 +262,68 @@ def test_without_log_in_the_hand_is_anonymous(stack: Stack, migrated_template: s
         with api_app(settings, now=real_now) as app:
             answer = app.test_client().post("/silences", json=SILENCE)
             assert (answer.status_code, answer.get_json()["author"]) == (201, "anonymous")
+
+
+@pytest.fixture(scope="module")
+def played_with(stack: Stack, migrated_template: str) -> Iterator[Sender]:
+    """On a database that may be changed."""
+    with fresh_database(stack, migrated_template) as database, writing_app(database) as app:
+        fire(database, rule())
+        sender = Sender(app.test_client())
+        sender.send("POST", "/rules", RULE, 201)
+        sender.send("POST", "/silences", SILENCE, 201)
+        yield sender
+
+
+texts = st.text(max_size=20) | st.sampled_from(
+    [
+        "r",
+        "*",
+        "+2h",
+        "-1h",
+        "now",
+        "2126-01-01",
+        "error_rate",
+        ">",
+        "info",
+        "slack",
+        "9" * 400,
+        "\0",
+    ]
+)
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+MEMBERS = sorted(
+    {name for _, _, body in WRITES if isinstance(body, dict) for name in body} | {"from", "service"}
+)
+
+
+@hypothesis_settings(max_examples=400, deadline=None)
+@given(
+    write=st.sampled_from(WRITES),
+    changes=st.dictionaries(st.sampled_from(MEMBERS) | texts, plain, max_size=4),
+    matcher=st.none()
+    | st.dictionaries(
+        st.sampled_from(["service", "rule_name", "severity", "x"]), plain, max_size=3
+    ),
+)
+def test_no_body_makes_it_fail(
+    played_with: Sender,
+    write: tuple[str, str, dict[str, object]],
+    changes: dict[str, object],
+    matcher: object,
+) -> None:
+    method, path, least = write
+    body = {**least, **changes} | ({} if matcher is None else {"matcher": matcher})
+    answer = played_with.answer(method, path, body)
+    assert answer.status_code in (200, 201, 204, 400, 404, 409), answer.get_data(as_text=True)
+    if answer.status_code == 400:
+        told = {error["parameter"] for error in answer.get_json()["errors"]}
+        assert {name for name in told if not name.startswith("matcher.")} <= {*body, "until"}
