@@ -91,7 +91,7 @@ RANGES = [
 
 @pytest.mark.parametrize(("query", "first_s", "end_s"), RANGES)
 def test_top_error_services(
-    api: Asking, events: list[Event], query: dict[str, str], first_s: int, end_s: int
+    api: Asking, events: list[Event], query: dict[str, Any], first_s: int, end_s: int
 ) -> None:
     expected = [
         (service, figures.total, figures.failed)
@@ -119,7 +119,7 @@ def test_top_error_services(
 @pytest.mark.parametrize("limit", [1, 3, 12, 500])
 @pytest.mark.parametrize(("query", "first_s", "end_s"), RANGES)
 def test_slowest_services(
-    api: Asking, events: list[Event], query: dict[str, str], first_s: int, end_s: int, limit: int
+    api: Asking, events: list[Event], query: dict[str, Any], first_s: int, end_s: int, limit: int
 ) -> None:
     figures = truth(events, first_s, end_s)
     body = api.get("/slowest-services", limit=limit, **query)

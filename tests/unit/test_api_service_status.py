@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard_api.schemas.services import HealthStatus
 from dashboard_api.service_status import Thresholds, overall, status_of
 
 
@@ -53,5 +54,5 @@ def test_a_threshold_that_is_no_number_keeps_its_default(value: str) -> None:
         (["degraded", "unhealthy", "healthy"], "unhealthy"),
     ],
 )
-def test_overall(statuses: list[str], expected: str) -> None:
+def test_overall(statuses: list[HealthStatus], expected: str) -> None:
     assert overall(statuses) == expected

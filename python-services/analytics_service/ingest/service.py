@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 
 from analytics_service import metrics
 from analytics_service.adapters.kafka.dead_letter_topic import DeadLetterRelay
+from analytics_service.adapters.kafka.requested_replays import RequestedReplays
 from analytics_service.adapters.kafka.topic_watch import TopicWatch
 from analytics_service.adapters.kafka.topics import TopicError
 from analytics_service.adapters.timescale.connecting import parameters
@@ -76,6 +77,7 @@ class IngestService:
         )
         self._topic = TopicWatch(settings, settings.kafka_input_topic)
         self._relay = DeadLetterRelay(settings, pool)
+        self._replays = RequestedReplays(settings, pool)
         self._relaying = ThreadPoolExecutor(1, thread_name_prefix="relay")
         self._consumer: Any = None
         self._to_commit: dict[int, int] = {}
@@ -122,6 +124,7 @@ class IngestService:
         self._relaying.shutdown(wait=True, cancel_futures=True)
         self._flusher.close()
         self._relay.close()
+        self._replays.close()
         self._topic.close()
         self._pool.close()
 
@@ -223,12 +226,11 @@ class IngestService:
             )
 
     async def _relay_copies(self) -> None:
-        while self._database.is_trusted and self._broker.is_trusted:
-            # A thread of its own: it may wait for the broker while others are to answer.
-            if not await asyncio.get_running_loop().run_in_executor(
-                self._relaying, self._relay.step
-            ):
-                return
+        for step in (self._relay.step, self._replays.step):
+            while self._database.is_trusted and self._broker.is_trusted:
+                # A thread of its own: it may wait for the broker while others are to answer.
+                if not await asyncio.get_running_loop().run_in_executor(self._relaying, step):
+                    break
 
     async def _build_days(self) -> None:
         while await self._call(self._build_some_days) is not None:

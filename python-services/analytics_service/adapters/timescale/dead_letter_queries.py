@@ -77,7 +77,7 @@ def find_letters(
     )
     with conn.cursor() as cur:
         cur.execute(query, {**values, "limit": limit})
-        return [_letter(row) for row in cur.fetchall()]
+        return [letter_from(row) for row in cur.fetchall()]
 
 
 def count_letters(conn: connection, wanted: LetterFilter) -> int:
@@ -142,7 +142,8 @@ def _conditions(wanted: LetterFilter) -> tuple[sql.Composable, Mapping[str, Any]
     return sql.SQL(" AND ").join(conditions), values
 
 
-def _letter(row: Sequence[Any]) -> StoredLetter:
+def letter_from(row: Sequence[Any]) -> StoredLetter:
+    """The letter of a row with the columns of the table in the order of StoredLetter."""
     given = dict(zip(_COLUMNS, row, strict=True))
     for name in ("raw_key", "raw_value"):
         given[name] = None if given[name] is None else bytes(given[name])
