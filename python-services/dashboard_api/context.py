@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from flask import current_app, g
 
+from analytics_service.adapters.timescale.audit import LONGEST_ACTOR
 from analytics_service.config import Settings
 from analytics_service.domain.windows import Window, window_named
 from dashboard_api.adhoc import AdhocQueries
@@ -55,5 +56,5 @@ def context() -> Context:
 
 
 def actor() -> str:
-    """Who sent the current request: the name of the user or key; `anonymous` without log-in."""
-    return str(g.get("actor", "anonymous"))
+    """Who sent the current request: the name of the user or key, as much as a table holds; `anonymous` without log-in."""
+    return str(g.get("actor", "anonymous"))[:LONGEST_ACTOR]
