@@ -56,5 +56,5 @@ def context() -> Context:
 
 
 def actor() -> str:
-    """Who sent the current request: the name of the user or key, as much as a table holds; `anonymous` without log-in."""
+    """Name of the user or key that sent the current request, cut to fit a table; `anonymous` without log-in."""
     return str(g.get("actor", "anonymous"))[:LONGEST_ACTOR]
