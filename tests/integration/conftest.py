@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import Database
+from tests.integration.alert_topic import AlertTopic, open_alert_topic
 from tests.integration.whole_way import WholeWay, open_way
 from tests.stack_fixtures import Topics
 
@@ -16,4 +17,11 @@ from tests.stack_fixtures import Topics
 def way(database: Database, topics: Topics, tmp_path: Path) -> Iterator[WholeWay]:
     """A database, topics, and the means to send messages and run workers between them."""
     with open_way(database, topics, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def alerts(database: Database, topics: Topics, tmp_path: Path) -> Iterator[AlertTopic]:
+    """An alert topic with notifiers' other sides on real sockets."""
+    with open_alert_topic(database, topics, tmp_path) as opened:
         yield opened

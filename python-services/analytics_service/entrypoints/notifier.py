@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,17 @@ from analytics_service.notifying.intake import Intake
 logger = logging.getLogger(__name__)
 
 BROKER_CHECK_S = 5.0
+CATCHING_UP_CHECK_S = 0.5
+HOUSEKEEPING_S = 0.5
 
 
-def create_notifier(settings: Settings, intake: Intake, health: Health) -> Any:
-    """The Faust app of one notifier; `intake` holds what is done with a message."""
+def create_notifier(
+    settings: Settings, intake: Intake, health: Health, caught_up: Callable[[], None]
+) -> Any:
+    """The Faust app of one notifier; `intake` holds what is done with a message.
+
+    `caught_up` is called whenever everything that was published has been taken in.
+    """
     app = faust.App(
         settings.kafka_notifier_group,
         broker=[f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(",")],
@@ -51,7 +59,7 @@ def create_notifier(settings: Settings, intake: Intake, health: Health) -> Any:
         settings.kafka_output_topic, key_serializer="raw", value_serializer="raw", internal=False
     )
     taking_in = ThreadPoolExecutor(1, thread_name_prefix="intake")
-    watch = _BrokerWatch(settings, health)
+    watch = _BrokerWatch(settings, health, caught_up)
 
     @app.agent(alerts, name="alerts", concurrency=1)
     async def take_in(stream: Any) -> None:
@@ -71,7 +79,7 @@ def create_notifier(settings: Settings, intake: Intake, health: Health) -> Any:
             await app.crash(error)
             raise
 
-    @app.timer(interval=1.0, name="housekeeping")  # type: ignore[untyped-decorator]  # Faust's is
+    @app.timer(interval=HOUSEKEEPING_S, name="housekeeping")  # type: ignore[untyped-decorator]  # Faust's is
     async def housekeeping() -> None:
         health.beat()
         await watch.tick(app)
@@ -103,13 +111,15 @@ def create_notifier(settings: Settings, intake: Intake, health: Health) -> Any:
 class _BrokerWatch:
     """Asks the broker every few seconds whether it is there, and how far it is ahead of us."""
 
-    def __init__(self, settings: Settings, health: Health) -> None:
-        self._topic = settings.kafka_output_topic
+    def __init__(self, settings: Settings, health: Health, caught_up: Callable[[], None]) -> None:
+        self._group = settings.kafka_notifier_group
+        self._caught_up = caught_up
+        self._every_s = CATCHING_UP_CHECK_S
         self._watch = TopicWatch(settings, settings.kafka_output_topic)
         self._health = health
-        self.read: dict[
-            int, int
-        ] = {}  # where each partition is read on, as far as this process knows
+        # Where each partition is read on, as far as this process has come; and where the group stood before that.
+        self.read: dict[int, int] = {}
+        self._begun: dict[int, int] = {}
         self._dependency = Dependency("broker")
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="broker-watch")
         self._asking: asyncio.Task[None] | None = None
@@ -120,7 +130,7 @@ class _BrokerWatch:
         loop = asyncio.get_running_loop()
         if self._asking is not None and not self._asking.done():
             return
-        if loop.time() - self._asked_at >= BROKER_CHECK_S:
+        if loop.time() - self._asked_at >= self._every_s:
             self._asked_at = loop.time()
             self._asking = loop.create_task(self._ask(app))
 
@@ -131,23 +141,31 @@ class _BrokerWatch:
     async def _ask(self, app: Any) -> None:
         self._dependency.allows()
         try:
-            found, ends = await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._watch.look
-            )
-        except (KafkaError, TopicError, OSError) as error:
+            found, ends = await self._call(self._watch.look)
+            assigned = {tp.partition for tp in app.consumer.assignment()}
+            if assigned - self.read.keys():
+                self._begun = await self._call(self._watch.positions, self._group)
+        except (KafkaError, TopicError, OSError, KeyError) as error:
             self._health.report("broker", False, type(error).__name__)
             self._dependency.failed(f"{type(error).__name__}: {error}")
             return
         self._dependency.succeeded()
         self._health.report("broker", found is not None, "ok" if found else "the topic is missing")
-        # A partition of which nothing was read yet had been read to its end before, or is about to be.
+        positions = self._begun | self.read
         lags = {
-            tp.partition: max(0, end - self.read.get(tp.partition, end))
-            for tp in app.consumer.assignment()
-            for end in [ends.get(tp.partition, 0)]
+            partition: max(0, ends.get(partition, 0) - positions.get(partition, 0))
+            for partition in assigned
         }
         for partition, lag in lags.items():
             metrics.CONSUMER_LAG.labels(str(partition)).set(lag)
         self._health.lag = sum(lags.values())
         if self._health.lag == 0:
             self._health.progress()
+            if self._health.reading:
+                self._every_s = BROKER_CHECK_S
+                self._caught_up()
+
+    async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, function, *arguments
+        )

@@ -36,6 +36,8 @@ ON_THEIR_WAY_CHECK_S = 0.1
 TROUBLE_S = 1.0
 # When a process dies in the middle of an attempt, the next one is made after this long.
 UNHEARD_OF_S = 5.0
+# A topic that cannot be read to its end does not hold back for longer what the database knows.
+CATCHING_UP_S = 20.0
 TRENDS_MS = 2_000
 STOP_S = 12.0
 # Reasons that people may wonder about; the others show by themselves.
@@ -136,7 +138,9 @@ class Dispatcher:
         lease, since_s = held
         conn = self._database.get()
         with conn, conn.cursor() as cur:
-            if self._is_worth_waiting(on_their_way(cur)):
+            if self._is_worth_waiting(not self._held.is_caught_up, CATCHING_UP_S):
+                return ON_THEIR_WAY_CHECK_S
+            if self._is_worth_waiting(on_their_way(cur), ON_THEIR_WAY_S):
                 return ON_THEIR_WAY_CHECK_S
             state = channel_state.read_channel(cur, self.channel)
             view = deliveries.read_view(cur, self.channel, self._manner.pace.group_interval_s)
@@ -150,14 +154,14 @@ class Dispatcher:
         self._send(conn, lease, plan.messages[0], view.now_s)
         return 0.0
 
-    def _is_worth_waiting(self, more_is_coming: bool) -> bool:
+    def _is_worth_waiting(self, more_is_coming: bool, most_s: float) -> bool:
         """What belongs together is told together: but what does not arrive is not waited for."""
         if not more_is_coming:
             self._in_flight_since = None
             return False
         if self._in_flight_since is None:
             self._in_flight_since = time.monotonic()
-        return time.monotonic() - self._in_flight_since < ON_THEIR_WAY_S
+        return time.monotonic() - self._in_flight_since < most_s
 
     def _note(self, conn: connection, view: ChannelView, plan: Plan) -> None:
         """Write down why episodes are not told of, once for each reason, and which are done with."""

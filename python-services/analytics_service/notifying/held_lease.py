@@ -19,11 +19,21 @@ class HeldLease:
         self._lease: Lease | None = None
         self._since = 0.0
         self._renewed_at = 0.0
+        self._is_caught_up = threading.Event()
 
     def renewed(self, lease: Lease, asked_at: float, since_s: float) -> None:
         """It is ours, since `asked_at` (this clock); `since_s` (the database's): since when without a break."""
         with self._lock:
             self._lease, self._renewed_at, self._since = lease, asked_at, since_s
+
+    def caught_up(self) -> None:
+        """What was published before this process began has been taken in."""
+        self._is_caught_up.set()
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether it has."""
+        return self._is_caught_up.is_set()
 
     def lost(self) -> None:
         """It is not ours, or nobody knows."""

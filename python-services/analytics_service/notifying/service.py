@@ -72,6 +72,13 @@ class NotifyingService:
         for dispatcher in self._dispatchers:
             dispatcher.start()
 
+    def caught_up(self) -> None:
+        """Everything published before this notifier began has been taken in."""
+        if not self._held.is_caught_up:
+            logger.info("the alert topic has been read to its end")
+            self._held.caught_up()
+            self.wake()
+
     def wake(self) -> None:
         """Something was taken in: the channels look at once."""
         for dispatcher in self._dispatchers:

@@ -9,7 +9,13 @@ from typing import TypeVar
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from analytics_service.adapters.kafka.topics import TopicError, connect_admin, describe, end_offsets
+from analytics_service.adapters.kafka.topics import (
+    TopicError,
+    connect_admin,
+    describe,
+    end_offsets,
+    group_positions,
+)
 from analytics_service.config import Settings
 
 REQUEST_TIMEOUT_MS = 5_000
@@ -35,6 +41,10 @@ class TopicWatch:
     def look(self) -> tuple[str | None, dict[int, int]]:
         """The id, and where each partition ends (see `end_offsets`). Raises KafkaError or TopicError."""
         return self._ask(self._id_and_ends)
+
+    def positions(self, group: str) -> dict[int, int]:
+        """Where a group reads each partition on (see `group_positions`). Raises KafkaError, TopicError or KeyError."""
+        return self._ask(lambda admin: group_positions(admin, self._topic, group))
 
     def close(self) -> None:
         """Close the connection; the next question opens another one."""

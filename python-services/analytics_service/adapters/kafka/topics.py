@@ -154,6 +154,20 @@ def end_offsets(admin: KafkaAdminClient, topic: str) -> dict[int, int]:
     return {place.partition: int(info.offset) for place, info in found.items()}
 
 
+def group_positions(admin: KafkaAdminClient, topic: str, group: str) -> dict[int, int]:
+    """Where a consumer group that begins at the earliest message would read each partition of a topic on."""
+    state = describe(admin, [topic])[topic]
+    wanted = {TopicPartition(topic, p): OffsetSpec.EARLIEST for p in range(state.partitions)}
+    begin = admin.list_partition_offsets(wanted)
+    committed = admin.list_group_offsets({group: list(wanted)})[group]
+    return {
+        place.partition: max(
+            int(info.offset), int(committed[place].offset) if place in committed else 0
+        )
+        for place, info in begin.items()
+    }
+
+
 def max_message_bytes(admin: KafkaAdminClient, topic: str) -> int:
     """Largest record batch the topic takes, in bytes."""
     resource = ConfigResource(ConfigResourceType.TOPIC, topic)

@@ -66,7 +66,7 @@ def run(settings: Settings) -> None:
     intake = Intake(
         parameters(settings, application_name="stacklens-notifier intake"), service.wake
     )
-    app = create_notifier(settings, intake, health)
+    app = create_notifier(settings, intake, health, service.caught_up)
     service.start()
     watch = start_watchdog(health)
     try:
