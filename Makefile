@@ -58,7 +58,8 @@ docs: setup ## write docs/configuration.md from the declared settings
 	@$(BIN)/python -m devstack.configuration_doc
 
 bench: setup ## measure speed and size, peers beside the product; writes bench/results/
-	@$(BIN)/python -m bench $(ARGS)
+	@status=0; $(BIN)/python -m bench $(ARGS) || status=$$?; \
+	$(BIN)/python -m bench.alerts $(filter --quick,$(ARGS)) || status=$$?; exit $$status
 
 lock: setup ## pin every package anew from requirements.in and requirements-dev.in
 	$(LOCK) --output-file=requirements.txt requirements.in
