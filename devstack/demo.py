@@ -32,6 +32,7 @@ USER = "demo"
 RATE = 200
 SERVICES = 12
 INCIDENT = "payment-service"
+INCIDENT_S = 240
 BAD_FRACTION = 0.005
 FIRST_WINDOW_S = 60.0
 CATCH_UP_S = 60.0
@@ -132,6 +133,7 @@ def _running(stack: Stack) -> Iterator[Demo]:
     tables.seed_rules(SEED_RULES.read_text(encoding="utf-8"))
     report = logs / "generate.json"
     generate = ["--rate", str(RATE), "--services", str(SERVICES), "--incident", INCIDENT]
+    generate += ["--incident-seconds", str(INCIDENT_S)]
     generate += ["--bad-fraction", str(BAD_FRACTION), "--output-json", str(report)]
     demo = Demo(
         generator=_process("generate", logs, env, generate, signal.SIGKILL),
@@ -232,8 +234,8 @@ def _welcome(demo: Demo) -> str:
 
   curl -u {login} '{url}/alerts?status=active'
 
-  {INCIDENT} has an incident, of which alerts tell after a minute; about {BAD_FRACTION:.1%} of the events are bad
-  on purpose. Ctrl-C ends it all.
+  {INCIDENT} has an incident, of which alerts tell after a minute, and which is over after {INCIDENT_S // 60} minutes;
+  about {BAD_FRACTION:.1%} of the events are bad on purpose. Ctrl-C ends it all.
 """
 
 

@@ -110,6 +110,41 @@ def test_an_incident_shows_in_errors_and_latency_and_grows() -> None:
     assert median > 5 * median_before
 
 
+def test_an_incident_is_over_when_it_was_to_be() -> None:
+    """Grows for ten seconds, is over from 60 s to 70 s on."""
+    traffic = Traffic(TrafficPlan(incident="cart-service", incident_s=60), 1, started_us=NOON_US)
+
+    def failing(after_s: float) -> float:
+        moment = NOON_US + round(after_s * 1e6)
+        found = events(traffic.burst([moment + number for number in range(8_000)]))
+        ill = [event for event in found if event.service == "cart-service"]
+        return sum(event.level in ("error", "critical") for event in ill) / len(ill)
+
+    assert failing(59) > 0.3
+    assert failing(65) < failing(59)
+    assert failing(71) < 0.05
+
+
+def test_healthy_services_break_no_usual_rule_and_an_incident_breaks_them_all() -> None:
+    """Error rate above 5 and 20 percent, p99 above 500 and 1,000 ms, a minute at a time, for any seed."""
+    for seed in range(5):
+        plan = TrafficPlan(incident="cart-service", late_fraction=0.0)
+        traffic = Traffic(plan, seed, started_us=NOON_US - 60_000_000)
+        by_service: dict[str, list[Event]] = {}
+        for event in events(traffic.burst([NOON_US + number for number in range(12_000)])):
+            by_service.setdefault(event.service, []).append(event)
+        for name, found in by_service.items():
+            latencies = sorted(event.latency_ms for event in found if event.latency_ms is not None)
+            p99 = latencies[math.ceil(0.99 * len(latencies)) - 1]
+            rate = sum(event.level in ("error", "critical") for event in found) / len(found)
+            if name == "cart-service":
+                assert p99 > 1_000
+                assert rate > 0.2
+            else:
+                assert p99 < 500
+                assert rate < 0.05
+
+
 @pytest.mark.parametrize("name", ["unheard-of", 'quo"ted\\', "Größe"])
 def test_an_incident_of_an_unknown_service_adds_it(name: str) -> None:
     plan = TrafficPlan(services=3, incident=name)
@@ -127,15 +162,16 @@ def test_small_incidents_come_and_go() -> None:
     """Over a day some minutes are ill although no incident was asked for."""
     traffic = Traffic(TrafficPlan(services=2), 3, NOON_US)
     rates = []
-    for minute in range(0, 600, 2):
+    for minute in range(200):
         values = traffic.burst(
-            [NOON_US + minute * 60_000_000 + number for number in range(200)]
+            [NOON_US + minute * 60_000_000 + number for number in range(2_000)]
         ).values
         levels = Counter(json.loads(value)["level"] for value in values)
         rates.append((levels["error"] + levels["critical"]) / len(values))
     rates.sort()
-    assert rates[len(rates) // 2] < 0.03
-    assert rates[-1] > 0.05
+    usual = rates[len(rates) // 2]
+    assert usual < 0.02
+    assert rates[-1] > usual + 0.015
 
 
 def test_a_service_is_busy_at_its_own_time_of_day() -> None:

@@ -22,7 +22,10 @@ from analytics_service.domain.traffic_services import make_services
 
 DAY_US: Final = 86_400_000_000
 SLOT_US: Final = 600_000_000  # in every ten minutes one service has a small incident of its own
-RAMP_US: Final = 10_000_000  # an incident that was asked for grows over ten seconds
+# Too small for the usual rules: who wants to see alerts asks for an incident.
+SLOT_SEVERITY: Final = 0.07
+RAMP_US: Final = 10_000_000  # an incident that was asked for grows, and goes, over ten seconds
+STUCK_MS: Final = 800.0  # what the worst half of it adds to every latency
 LATE_MEAN_US: Final = 20_000_000
 LATE_MOST_US: Final = 600_000_000
 
@@ -32,11 +35,15 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TrafficPlan:
-    """What the traffic is like. Fractions are from 0 to 1; `late`: events that come after their time."""
+    """What the traffic is like. Fractions are from 0 to 1; `late`: events that come after their time.
+
+    `incident_s`: seconds until the incident begins to be over; None: it never is.
+    """
 
     services: int = 12
     users: int = 5_000
     incident: str | None = None
+    incident_s: float | None = None
     bad_fraction: float = 0.0
     late_fraction: float = 0.01
 
@@ -137,18 +144,27 @@ class Traffic:
         victim = fate.randrange(len(self._services))
         begin_us, lasts_us = fate.uniform(0, 0.8) * SLOT_US, fate.uniform(30e6, 120e6)
         if begin_us <= within_us < begin_us + lasts_us:
-            severity[victim] = 0.4
+            severity[victim] = SLOT_SEVERITY
         for index, service in enumerate(self._services):
             if service.name == self._plan.incident:
-                severity[index] = min(1.0, max(0.0, (at_us - self._started_us) / RAMP_US))
+                severity[index] = self._incident(at_us - self._started_us)
         return severity
+
+    def _incident(self, since_us: int) -> float:
+        """How bad the incident is so long after it began."""
+        grown = since_us / RAMP_US
+        if self._plan.incident_s is not None:
+            grown = min(grown, (self._plan.incident_s * 1e6 - since_us) / RAMP_US + 1)
+        return min(1.0, max(0.0, grown))
 
     def _latencies(self, chosen: Ints, activity: Floats, severity: list[float]) -> list[float]:
         """Milliseconds: lognormal, one in fifty from a Pareto tail, slower under load and when ill."""
         rng, count = self._rng, len(chosen)
         medians = np.array([service.median_ms for service in self._services])
         spreads = np.array([service.spread for service in self._services])
-        slowed = medians * (1 + 0.3 * np.maximum(0, activity - 1)) * (1 + 8 * np.array(severity))
+        ill = np.array(severity)
+        slowed = medians * (1 + 0.3 * np.maximum(0, activity - 1)) * (1 + 8 * ill)
+        slowed += STUCK_MS * np.maximum(0, ill - 0.5)
         values = slowed[chosen] * np.exp(spreads[chosen] * rng.standard_normal(count))
         tail = rng.random(count) < 0.02
         values = np.where(tail, values * (3 + rng.pareto(1.6, count)), values)

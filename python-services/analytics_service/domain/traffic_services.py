@@ -88,8 +88,8 @@ def _service(rng: random.Random, name: str, rank: int) -> Service:
         quoted_name=json.dumps(name),
         weight=1 / (rank + 1) ** 0.8,
         phase=rng.uniform(0.2, 0.4) if rng.random() < 0.8 else rng.uniform(0.7, 0.9),
-        median_ms=rng.uniform(4, 120),
-        spread=rng.uniform(0.4, 0.9),
+        median_ms=rng.uniform(4, 60),
+        spread=rng.uniform(0.3, 0.6),
         failing=rng.uniform(0.001, 0.015),
         without_latency=rng.uniform(0.0, 0.1),
         paths=tuple(

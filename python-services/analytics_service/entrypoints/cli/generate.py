@@ -56,6 +56,7 @@ class Options:
     rate: float
     services: int
     incident: str | None
+    incident_seconds: float | None
     count: int | None
     seconds: float | None
     seed: int | None
@@ -69,7 +70,10 @@ class Options:
     def plan(self) -> TrafficPlan:
         """What the traffic is to be like."""
         return TrafficPlan(
-            services=self.services, incident=self.incident, bad_fraction=self.bad_fraction
+            services=self.services,
+            incident=self.incident,
+            incident_s=self.incident_seconds,
+            bad_fraction=self.bad_fraction,
         )
 
     @property
@@ -103,6 +107,11 @@ class Options:
 )
 @click.option(
     "--incident", metavar="SERVICE", help="This service fails and slows down from the start on."
+)
+@click.option(
+    "--incident-seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="The incident is over after so long; default: never.",
 )
 @click.option("--count", type=click.IntRange(min=1), help="End after so many events.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="End after so long.")
@@ -143,10 +152,13 @@ def generate(**given: Any) -> int:
     Examples:
       stacklens generate --rate 200
       stacklens generate --rate 1000 --services 50 --incident checkout-service --seconds 300
+      stacklens generate --incident checkout-service --incident-seconds 180
       stacklens generate --bad-fraction 0.01 --count 10000 --seed 7
       stacklens generate --rate 10 --seconds 86400 -o day.ndjson.gz
     """
     options = Options(**given)
+    if options.incident_seconds is not None and options.incident is None:
+        raise click.UsageError("--incident-seconds needs --incident SERVICE")
     if options.to_stdout and options.output is not None:
         raise click.UsageError("--to-stdout and --output exclude each other")
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
