@@ -169,6 +169,7 @@ def running_api(env: Mapping[str, str], *options: str) -> Iterator[RunningApi]:
             "PYTHONPATH": str(CHECKOUT / "python-services"),
             "APP_ENV": "test",
             "API_PORT": "0",
+            "API_METRICS_PORT": "0",
             **env,
         }
         command = [sys.executable, "-m", "analytics_service.entrypoints.cli.main", "api", *options]

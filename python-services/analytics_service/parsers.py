@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import sys
 from collections.abc import Callable
@@ -53,6 +54,17 @@ def number(low: float, high: float) -> Callable[[str], float]:
         return parsed
 
     return parse
+
+
+def networks(value: str) -> tuple[str, ...]:
+    """Addresses or networks, comma separated; may be empty."""
+    found = []
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        try:
+            found.append(str(ipaddress.ip_network(part, strict=False)))
+        except ValueError:
+            raise ValueError(f"must be addresses or networks, not {part!r}") from None
+    return tuple(found)
 
 
 def boolean(value: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from flask import Flask, Response, g, request
@@ -12,18 +12,21 @@ from flask import Flask, Response, g, request
 from analytics_service.config import Settings
 from dashboard_api.adhoc import AdhocQueries
 from dashboard_api.auth import Authenticator, Guard, load_principals
+from dashboard_api.clients import client_address, parse_networks
 from dashboard_api.context import EXTENSION, Context, utc_now
 from dashboard_api.counters import ServerState
 from dashboard_api.database import Reader, Writer, reader_parameters
 from dashboard_api.errors import register_error_handlers
+from dashboard_api.metrics import ApiMetrics
 from dashboard_api.monitor import DatabaseMonitor
-from dashboard_api.paths import prepare_paths
+from dashboard_api.paths import VERSION_PREFIX, prepare_paths, route_of, routes_of
 from dashboard_api.reading import refuse_foreign
+from dashboard_api.replicas import ReplicaReport
 from dashboard_api.resources import BLUEPRINTS
 from dashboard_api.responses import finish
 from dashboard_api.roles import role_of
+from dashboard_api.throttle import Throttle
 
-VERSION_PREFIX = "/v1"
 LARGEST_BODY = 64 * 1024
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -39,32 +42,33 @@ def create_app(
     health refer to. Raises ConfigurationError when users or keys cannot be read.
     """
     users, keys = load_principals(settings)
-    guard = None if settings.api_auth_disabled else Guard(Authenticator(users, keys))
-    monitor = DatabaseMonitor(reader_parameters(settings, "stacklens-dashboard-api-probe"))
-    shared = Context(
-        settings,
-        Reader(settings, monitor),
-        Writer(settings, monitor),
-        AdhocQueries(settings),
-        monitor,
-        state or ServerState(),
-        now,
-    )
-
+    state = state or ServerState()
+    trusted = parse_networks(settings.api_trusted_proxies)
     app = Flask("dashboard_api", static_folder=None)
     prepare_paths(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    app.extensions[EXTENSION] = shared
     register_error_handlers(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
         app.register_blueprint(blueprint, url_prefix=VERSION_PREFIX, name=f"v1_{blueprint.name}")
 
+    shared = app.extensions[EXTENSION] = _context(settings, state, routes_of(app), now)
+    guard = None
+    if not settings.api_auth_disabled:
+        guard = Guard(
+            Authenticator(users, keys),
+            Throttle(),
+            lambda: client_address(request, trusted),
+            shared.metrics.fail,
+        )
+
     @app.before_request
     def _enter() -> None:
         g.started_s = time.monotonic()
-        shared.state.requests.increment()
-        monitor.ensure_started()
+        state.requests.increment()
+        shared.metrics.begin()
+        shared.monitor.ensure_started()
+        shared.report.ensure_started()
         if request.method not in SAFE_METHODS:
             refuse_foreign()
         # Unknown paths too: without a password nobody learns which there are.
@@ -75,14 +79,39 @@ def create_app(
     @app.after_request
     def _leave(response: Response) -> Response:
         answer = finish(response, request)
+        seconds = time.monotonic() - g.started_s
+        shared.metrics.count(route_of(request), request.method, answer.status_code, seconds)
         _access_log.info(
             "%s %s %d %.1f ms from %s",
             request.method,
             request.environ.get("RAW_URI") or request.full_path,
             answer.status_code,
-            (time.monotonic() - g.started_s) * 1000,
-            request.remote_addr,
+            seconds * 1000,
+            client_address(request, trusted),
         )
         return answer
 
+    @app.teardown_request
+    def _over(_error: BaseException | None) -> None:
+        if "started_s" in g:
+            shared.metrics.end(shared.reader.stats())
+
     return app
+
+
+def _context(
+    settings: Settings, state: ServerState, routes: Sequence[str], now: Callable[[], datetime]
+) -> Context:
+    monitor = DatabaseMonitor(reader_parameters(settings, "stacklens-dashboard-api-probe"))
+    writer = Writer(settings, monitor)
+    return Context(
+        settings,
+        Reader(settings, monitor),
+        writer,
+        AdhocQueries(settings),
+        monitor,
+        state,
+        ApiMetrics(routes),
+        ReplicaReport(writer, state),
+        now,
+    )

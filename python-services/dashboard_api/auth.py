@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import math
 import secrets
 import threading
 import time
@@ -24,6 +25,7 @@ from analytics_service.passwords import (
     verify_password,
 )
 from dashboard_api.errors import Problem
+from dashboard_api.throttle import Throttle
 
 LAPTOP_USER = "admin"
 LAPTOP_PASSWORD = "stacklens"
@@ -106,6 +108,11 @@ class Authenticator:
         self._remembered: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
 
+    def remembered(self, name: str, password: str) -> Principal | None:
+        """The user of that name if this very password was right within the last minutes; costs nothing."""
+        user = self._users.get(name)
+        return user if user and self._is_remembered(self._mark(name, password)) else None
+
     def user(self, name: str, password: str) -> Principal | None:
         """The user of that name if the password is right."""
         user = self._users.get(name)
@@ -150,17 +157,42 @@ class _BearerAuth(HTTPTokenAuth):  # type: ignore[misc]  # the library is not ty
 
 
 class Guard:
-    """Lets a request pass or raises Problem 401 or 403; Flask-HTTPAuth reads the header."""
+    """Lets a request pass or raises Problem 401, 403 or 429; Flask-HTTPAuth reads the header.
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    After too many failures from one address nothing from there is looked at for a while, but for keys
+    that are right and passwords that were right a moment ago: who is in stays in, and other addresses
+    are not concerned.
+    """
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        throttle: Throttle,
+        address: Callable[[], str],
+        on_failure: Callable[[str], None],
+    ) -> None:
+        self._throttle = throttle
+        self._address = address
+        self._on_failure = on_failure
         basic = HTTPBasicAuth(realm=REALM)
         bearer = _BearerAuth("Bearer", realm=REALM)
 
         def _user(name: str, password: str) -> Principal | None:
-            return authenticator.user(name, password) if name else None
+            if not name:
+                return None
+            known = authenticator.remembered(name, password)
+            if known is None:
+                self._refuse_guessing()
+                known = authenticator.user(name, password)
+            return self._noted(known, "password")
 
         def _key(token: str) -> Principal | None:
-            return authenticator.key(token) if token else None
+            if not token:
+                return None
+            known = authenticator.key(token)
+            if known is None:
+                self._refuse_guessing()
+            return self._noted(known, "key")
 
         basic.verify_password(_user)
         bearer.verify_token(_key)
@@ -168,6 +200,23 @@ class Guard:
             scheme.get_user_roles(_roles)
             scheme.error_handler(_refuse)
         self._auth = MultiAuth(basic, bearer)
+
+    def _noted(self, known: Principal | None, kind: str) -> Principal | None:
+        if known is None:
+            self._throttle.failed(self._address())
+            self._on_failure(kind)
+        return known
+
+    def _refuse_guessing(self) -> None:
+        wait_s = self._throttle.waits_s(self._address())
+        if wait_s > 0:
+            self._on_failure("throttled")
+            raise Problem(
+                429,
+                "too-many-requests",
+                "Too many wrong passwords from this address; wait.",
+                headers=[("Retry-After", str(math.ceil(wait_s)))],
+            )
 
     def require(self, role: str) -> Principal:
         """Check the current request; returns who asks."""

@@ -14,7 +14,9 @@ from analytics_service.domain.windows import Window, window_named
 from dashboard_api.adhoc import AdhocQueries
 from dashboard_api.counters import ServerState
 from dashboard_api.database import Reader, Writer
+from dashboard_api.metrics import ApiMetrics
 from dashboard_api.monitor import DatabaseMonitor
+from dashboard_api.replicas import ReplicaReport
 
 EXTENSION = "stacklens"
 
@@ -34,6 +36,8 @@ class Context:
     adhoc: AdhocQueries
     monitor: DatabaseMonitor
     state: ServerState
+    metrics: ApiMetrics
+    report: ReplicaReport
     now: Callable[[], datetime]
 
     @property
@@ -44,6 +48,7 @@ class Context:
     def close(self) -> None:
         """Stop probing and close the connections."""
         self.monitor.stop()
+        self.report.stop()
         self.reader.close()
         self.writer.close()
 

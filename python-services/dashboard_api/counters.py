@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import threading
 import time
+import uuid
 
 SLOTS = 512
 _WIDTH = 8
@@ -21,11 +22,14 @@ class SharedCounter:
         self._values = memoryview(mmap.mmap(-1, slots * _WIDTH)).cast("Q")
         self._free = list(range(slots - 1, 0, -1))
         self._slot = 0
+        self._most_used = 0
         self._lock = threading.Lock()
 
     def reserve(self) -> int:
         """Parent: a slot for the worker about to be forked."""
-        return self._free.pop()
+        slot = self._free.pop()
+        self._most_used = max(self._most_used, slot)
+        return slot
 
     def release(self, slot: int) -> None:
         """Parent: the worker of `slot` is gone; its count stays in the sum."""
@@ -41,6 +45,11 @@ class SharedCounter:
         with self._lock:
             self._values[self._slot] += 1
 
+    @property
+    def slots_used(self) -> int:
+        """How many slots were ever handed out, and the parent's own: the others are still zero."""
+        return self._most_used + 1
+
     def total(self) -> int:
         """The sum over all workers, living and dead."""
         return sum(self._values)
@@ -51,6 +60,7 @@ class ServerState:
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
+        self.replica_id = uuid.uuid4()
         self.requests = SharedCounter()
         self._started_s = time.monotonic()
 

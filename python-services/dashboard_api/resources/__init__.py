@@ -10,9 +10,12 @@ from dashboard_api.resources import (
     audit,
     channel_test,
     dead_letters,
+    docs,
     health,
     high_risk,
     metrics,
+    overview,
+    page,
     recalculations,
     rule_changes,
     rules,
@@ -30,6 +33,8 @@ from dashboard_api.resources import (
 BLUEPRINTS = (
     health.blueprint,
     metrics.blueprint,
+    overview.blueprint,
+    page.blueprint,
     summary.blueprint,
     series.blueprint,
     service_health.blueprint,
@@ -49,5 +54,6 @@ BLUEPRINTS = (
     adhoc.blueprint,
     dead_letters.blueprint,
     recalculations.blueprint,
+    docs.blueprint,
     stats.blueprint,
 )

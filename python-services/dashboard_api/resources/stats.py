@@ -1,15 +1,18 @@
-"""`/stats`: what this replica has served, and what the product has consumed."""
+"""`/stats`: what the API has served, and what the product has consumed."""
 
 from __future__ import annotations
 
 from importlib import metadata
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from dashboard_api.context import context
-from dashboard_api.parameters import Parameters
+from dashboard_api.operations import operation
 from dashboard_api.queries.totals import totals
+from dashboard_api.reading import read_nothing
+from dashboard_api.replicas import other_replicas
 from dashboard_api.responses import API_VERSION, json_answer
+from dashboard_api.schemas.service import Stats
 
 DISTRIBUTION = "stacklens-analytics"
 
@@ -17,22 +20,30 @@ blueprint = Blueprint("stats", __name__)
 
 
 @blueprint.get("/stats")
+@operation("What was served and consumed", answer=Stats)
 def stats() -> Response:
-    """Counts over all workers of this replica, this request included; totals of the database."""
+    """Counts over all workers and replicas, this request included; totals of the database.
+
+    Other replicas are known with a delay of some 2 seconds.
+    """
+    read_nothing()
     shared = context()
-    Parameters(request.args, shared.now()).check()
-    figures = totals(shared.reader)
+    state = shared.state
+    with shared.reader.snapshot() as cursor:
+        figures = totals(cursor)
+        others = other_replicas(cursor, state)
     return json_answer(
-        {
-            "service": "dashboard-api",
-            "version": _version(),
-            "api_version": API_VERSION,
-            "requests_served": shared.state.requests.total(),
-            "uptime_seconds": round(shared.state.uptime_seconds(), 3),
-            "workers": shared.state.workers,
+        Stats(
+            service="dashboard-api",
+            version=_version(),
+            api_version=API_VERSION,
+            requests_served=others.requests_served + state.requests.total(),
+            uptime_seconds=round(max(others.longest_uptime_s, state.uptime_seconds()), 3),
+            replicas=others.running + 1,
+            workers=others.workers + state.workers,
             **figures,
-            "timestamp": shared.now(),
-        }
+            timestamp=shared.now(),
+        )
     )
 
 
