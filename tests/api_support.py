@@ -29,6 +29,7 @@ from analytics_service.domain.windows import WINDOWS
 from dashboard_api.app import create_app
 from dashboard_api.context import EXTENSION, Context
 from devstack.api import Stack
+from tests.api_description import CheckedClient
 from tests.databases import Database, create_database, drop_database
 from tests.reference.brute_force import Figures, Window
 from tests.waiting import wait_until
@@ -49,6 +50,7 @@ def api_settings(env: Mapping[str, str], **changes: str) -> Settings:
 def api_app(settings: Settings, now: Callable[[], datetime] = lambda: NOW) -> Iterator[Flask]:
     """The application in this process, its clock given, closed at the end."""
     app = create_app(settings, now=now)
+    app.test_client_class = CheckedClient
     try:
         yield app
     finally:

@@ -36,6 +36,7 @@ _TITLES = {
     500: "Something went wrong here; it is in the log of the service.",
     503: "A part that is needed does not work; see Retry-After.",
 }  # fmt: skip
+_SERVERS = [{"url": "/"}, {"url": VERSION_PREFIX}]
 _INTRODUCTION = """Windows, health, alerts and service levels of every service.
 
 Times are ISO 8601 in UTC. Parameters that are not listed are refused. Every path is also there under `/v1`.
@@ -46,6 +47,7 @@ header `X-Next-Cursor`. Answers to GET carry an ETag. Errors are RFC 9457 proble
 
 def describe(app: Flask) -> dict[str, Any]:
     """The description of every view of `app` that noted what it promises. Needs the application's context."""
+    rules = {rule.rule for rule in app.url_map.iter_rules()}
     noted = [
         (rule, view, promise)
         for rule in app.url_map.iter_rules()
@@ -60,6 +62,8 @@ def describe(app: Flask) -> dict[str, Any]:
         for method in sorted((rule.methods or set()) - set(_IMPLIED)):
             path = paths.setdefault(template_of(rule.rule), {})
             path[method.lower()] = _operation(rule, method.lower(), view, promise, schema_of)
+            if VERSION_PREFIX + rule.rule not in rules:
+                path["servers"] = _SERVERS[:1]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -68,7 +72,7 @@ def describe(app: Flask) -> dict[str, Any]:
             "description": _INTRODUCTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}, {"url": VERSION_PREFIX}],
+        "servers": _SERVERS,
         "security": [{"basic": []}, {"bearer": []}],
         "paths": paths,
         "components": {
@@ -159,9 +163,10 @@ def _responses(
     rule: Rule, method: str, promise: Operation, role: str | None, schema_of: dict[str, Any]
 ) -> dict[str, Any]:
     good: dict[str, Any] = {"description": _title(promise.status)}
-    if promise.answer is not None:
-        media = promise.media or JSON
-        good["content"] = {media: {"schema": schema_of[_key(promise.answer)]}}
+    if promise.media is not None:
+        good["content"] = {promise.media: {"schema": {"type": "string"}}}
+    elif promise.answer is not None:
+        good["content"] = {JSON: {"schema": schema_of[_key(promise.answer)]}}
         is_list = any(one["name"] == "format" for one in _query_parameters(promise))
         if is_list:
             good["content"][CSV] = {"schema": {"type": "string"}}

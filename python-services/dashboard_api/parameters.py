@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -67,7 +67,7 @@ class Parameters:
     def __init__(self, given: MultiDict[str, str], now: datetime) -> None:
         self._given = given
         self._now = now
-        self._problems: dict[str, str] = {}
+        self.problems: dict[str, str] = {}
         self.declared: dict[str, Declared] = {}
 
     def window(self, default: str = "1min") -> Window:
@@ -146,7 +146,7 @@ class Parameters:
         self._declare(Declared(name, f"{doc} Repeated, or a list with commas.", schema))
         values = [part for value in self._given.getlist(name) for part in value.split(",")]
         if any(value not in allowed for value in values):
-            self._problems[name] = f"must be some of {', '.join(allowed)}"
+            self.problems[name] = f"must be some of {', '.join(allowed)}"
         return list(dict.fromkeys(values)) or list(default)
 
     def text(self, name: str, longest: int, doc: str = "") -> str | None:
@@ -199,14 +199,14 @@ class Parameters:
         for value in self._given.getlist(name):
             parts = [part for part in value.split(",") if part]
             if not parts:
-                self._problems[name] = "must name a service"
+                self.problems[name] = "must name a service"
             elif any(len(part) > LONGEST_SERVICE for part in parts):
-                self._problems[name] = f"a service has at most {LONGEST_SERVICE} characters"
+                self.problems[name] = f"a service has at most {LONGEST_SERVICE} characters"
             found.update(dict.fromkeys(parts))
             if len(value) <= LONGEST_SERVICE:
                 found[value] = None
         if len(found) > MOST_SERVICES:
-            self._problems[name] = f"must name at most {MOST_SERVICES} services"
+            self.problems[name] = f"must name at most {MOST_SERVICES} services"
         return list(found)
 
     def cursor(self, window: Window, name: str = "cursor") -> Cursor | None:
@@ -247,18 +247,18 @@ class Parameters:
 
     def refuse(self, name: str, why: str) -> None:
         """Note that `name` cannot be used, unless something was found about it before."""
-        self._problems.setdefault(name, why)
+        self.problems.setdefault(name, why)
 
     def check(self) -> None:
         """Raise Problem 400 if anything is wrong, unknown parameters included."""
         for name, values in self._given.lists():
             if name not in self.declared:
                 allowed = ", ".join(self.declared) or "none"
-                self._problems[name] = f"is not a parameter here; there are: {allowed}"
+                self.problems[name] = f"is not a parameter here; there are: {allowed}"
             elif any("\0" in value for value in values):
-                self._problems[name] = "must not contain a NUL character"
-        if self._problems:
-            raise invalid_parameters(self._problems)
+                self.problems[name] = "must not contain a NUL character"
+        if self.problems:
+            raise invalid_parameters(self.problems)
 
     def _declare(self, declared: Declared) -> None:
         self.declared[declared.name] = declared
@@ -272,12 +272,15 @@ class Parameters:
                 raise ValueError("must be given once")
             return parse(values[0])
         except ValueError as error:
-            self._problems[name] = str(error)
+            self.problems[name] = str(error)
             return default
 
 
 def described(reads: Callable[[Parameters], object]) -> list[Declared]:
-    """The parameters that `reads` reads, found by letting it read an empty query."""
+    """The parameters that `reads` reads, found by letting it read an empty query.
+
+    What it refuses for not being there is required.
+    """
     query = Parameters(MultiDict(), EPOCH)
     reads(query)
-    return list(query.declared.values())
+    return [replace(one, required=name in query.problems) for name, one in query.declared.items()]

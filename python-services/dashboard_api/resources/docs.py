@@ -40,7 +40,7 @@ def openapi() -> Response:
 
 
 @blueprint.get("/docs")
-@operation("A page to read it", answer=str, media="text/html; charset=utf-8")
+@operation("A page to read it", media="text/html; charset=utf-8")
 def docs() -> Response:
     """Every operation with its parameters and types; GETs can be tried out."""
     read_nothing()
@@ -50,7 +50,7 @@ def docs() -> Response:
 
 
 @blueprint.get(f"/docs/<any({', '.join(map(repr, ASSETS))}):asset>")
-@operation("Parts of the page", answer=str, media="text/*")
+@operation("Parts of the page", media="text/*")
 def docs_asset(asset: str) -> Response:
     """Its script and its style sheet."""
     read_nothing()

@@ -62,7 +62,9 @@ class ReplayBody(Answer, kw_only=True):
     """Which dead letters are to be sent again: those that match all of it, oldest first."""
 
     ids: (
-        Annotated[list[Annotated[int, Meta(ge=1, le=2**63 - 1)]], Meta(min_length=1, max_length=5_000)]
+        Annotated[
+            list[Annotated[int, Meta(ge=1, le=2**63 - 1)]], Meta(min_length=1, max_length=5_000)
+        ]
         | None
     ) = None
     reason: ShortText | None = None

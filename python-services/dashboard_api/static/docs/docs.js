@@ -134,6 +134,7 @@ const show = (description) => {
   const groups = new Map();
   for (const [path, methods] of Object.entries(description.paths)) {
     for (const [method, operation] of Object.entries(methods)) {
+      if (!operation.responses) continue;
       const tag = operation.tags[0];
       if (!groups.has(tag)) groups.set(tag, make("section", {}, make("h2", {}, tag)));
       groups.get(tag).append(operationElement(path, method, operation, description.components.schemas));
