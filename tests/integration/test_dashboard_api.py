@@ -26,6 +26,7 @@ from analytics_service.adapters.timescale.daily import build_days
 from analytics_service.domain.events import Event
 from analytics_service.domain.windows import window_named
 from devstack.api import Stack
+from tests.alert_rows import fire, rule
 from tests.api_support import (
     CHECKOUT,
     NOW_S,
@@ -331,6 +332,25 @@ def test_requests_are_counted_across_workers_and_their_deaths(served: Served) ->
     after = get(api.url + "/stats").json()
     assert after["requests_served"] == before["requests_served"] + 101
     assert after["uptime_seconds"] > before["uptime_seconds"]
+
+
+def test_people_act_on_alerts_through_the_real_server(served: Served) -> None:
+    """Its connections wait with deadlines of their own, which some of what a database can do does not go with."""
+    alert_id = fire(served.database, rule())
+    for action, status in (("acknowledge", "acknowledged"), ("resolve", "resolved")):
+        answer = served.api.session.post(
+            f"{served.api.url}/alerts/{alert_id}/{action}",
+            json={"comment": "mine"},
+            auth=USER,
+            timeout=20,
+        )
+        assert (answer.status_code, answer.json()["status"]) == (200, status), answer.text
+    steps = served.api.get(f"/alerts/{alert_id}/history").json()["history"]
+    assert [(step["to_status"], step["actor"]) for step in steps] == [
+        ("active", None),
+        ("acknowledged", "admin"),
+        ("resolved", "admin"),
+    ]
 
 
 def test_many_clients_at_once_are_answered(served: Served) -> None:

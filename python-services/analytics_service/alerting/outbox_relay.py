@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from kafka import KafkaProducer
 from psycopg2.extensions import connection
 
 from analytics_service.adapters.kafka.raw_producer import ACKNOWLEDGE_TIMEOUT_S, open_raw_producer
-from analytics_service.adapters.timescale.alert_outbox import mark_sent, unsent
+from analytics_service.adapters.timescale.alert_outbox import (
+    OutboxMessage,
+    mark_sent,
+    unsent,
+)
 from analytics_service.adapters.timescale.leases import Lease, fence
 from analytics_service.config import Settings
 
@@ -31,12 +37,15 @@ class OutboxRelay:
             return 0
         if self._producer is None:
             self._producer = open_raw_producer(self._settings, "stacklens-alerts")
-        waiting = [
-            self._producer.send(self._settings.kafka_output_topic, key=each.key, value=each.value)
-            for each in messages
-        ]
-        for future in waiting:
-            future.get(timeout=ACKNOWLEDGE_TIMEOUT_S)
+        for turn in turns(messages):
+            waiting = [
+                self._producer.send(
+                    self._settings.kafka_output_topic, key=each.key, value=each.value
+                )
+                for each in turn
+            ]
+            for future in waiting:
+                future.get(timeout=ACKNOWLEDGE_TIMEOUT_S)
         with conn, conn.cursor() as cur:
             fence(cur, lease)
             mark_sent(cur, [each.id for each in messages])
@@ -47,3 +56,19 @@ class OutboxRelay:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.close(timeout=2)
+
+
+def turns(messages: Sequence[OutboxMessage]) -> Iterator[Sequence[OutboxMessage]]:
+    """The messages in their order, cut so that no turn holds two of one key.
+
+    The next turn begins when the broker has this one: a client that tries failed requests again may otherwise put a
+    later step of an episode before an earlier one, and readers ignore what comes after a later one.
+    """
+    begin, keys = 0, set[bytes]()
+    for place, message in enumerate(messages):
+        if message.key in keys:
+            yield messages[begin:place]
+            begin, keys = place, set()
+        keys.add(message.key)
+    if begin < len(messages):
+        yield messages[begin:]

@@ -45,7 +45,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one look, or the hand of `actor`, has changed for a rule and a service; `value` is the metric's last one."""
+    """What one look, or the hand of `actor`, has changed for a rule and a service.
+
+    `value` is the metric's last one, seen in the window that begins at `window_start_s`.
+    """
 
     key: Key
     rule: Rule | None
@@ -54,6 +57,7 @@ class Change:
     transitions: Sequence[Transition]
     value: float | None
     actor: str | None = None
+    window_start_s: float | None = None
 
 
 NOTHING_HELD: Final = Held(INACTIVE)
@@ -119,7 +123,8 @@ def _look(rule: Rule, service: str, held: Held, rows: WindowRows, now_s: float) 
         return None
     reading = judge(rule, seen, is_open=held.state.is_open).reading
     value = None if reading is None else reading.value
-    return Change((rule.rule_name, service), rule, held, after, told, value)
+    start_s = None if reading is None else reading.window_start_s
+    return Change((rule.rule_name, service), rule, held, after, told, value, None, start_s)
 
 
 def _observation(

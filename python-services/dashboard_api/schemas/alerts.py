@@ -17,7 +17,7 @@ Status = Annotated[
 
 
 class AlertRow(Answer, kw_only=True):
-    """One episode of an alert; `value` null: there were no data."""
+    """One episode of an alert; `value` and the window it was seen in null: there were no data."""
 
     id: int
     rule_name: str
@@ -28,6 +28,7 @@ class AlertRow(Answer, kw_only=True):
     status: Status
     threshold: float
     value: float | None
+    window_start: datetime | None
     fingerprint: str
     episode_id: str
     pending_since: datetime
@@ -79,6 +80,7 @@ class HistoryStep(Answer, kw_only=True):
     to_status: Status
     at: datetime
     value: float | None
+    window_start: datetime | None
     actor: str | None
     comment: str | None
 

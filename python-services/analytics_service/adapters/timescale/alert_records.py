@@ -11,10 +11,12 @@ from psycopg2.extensions import cursor
 
 ALERT_COLUMNS = (
     "id", "rule_name", "service", "severity", "metric_name", "window_size", "status", "threshold", "value",
-    "fingerprint", "episode_id", "pending_since", "active_since", "acknowledged_at", "acknowledged_by", "resolved_at",
+    "window_start", "fingerprint", "episode_id", "pending_since", "active_since", "acknowledged_at", "acknowledged_by",
+    "resolved_at",
 )  # fmt: skip
 HISTORY_COLUMNS = (
-    "id", "alert_id", "episode_id", "sequence", "from_status", "to_status", "at", "value", "actor", "comment",
+    "id", "alert_id", "episode_id", "sequence", "from_status", "to_status", "at", "value", "window_start", "actor",
+    "comment",
 )  # fmt: skip
 DELIVERY_COLUMNS = (
     "channel", "kind", "repetition", "status", "reason", "attempts", "next_try_at", "last_error", "created_at",

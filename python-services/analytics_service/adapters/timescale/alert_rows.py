@@ -16,6 +16,7 @@ from itertools import islice
 
 import msgspec
 from psycopg2.extensions import cursor
+from psycopg2.extras import execute_values
 
 from analytics_service.adapters.timescale.copy_text import NULL, escape
 from analytics_service.domain.alerts import Transition
@@ -25,17 +26,20 @@ LINES_AT_ONCE = 50
 _COPY_ALERTS = """
     COPY analytics_alerts (
         id, rule_name, service, severity, metric_name, window_size, status, threshold, value, fingerprint, episode_id,
-        pending_since, active_since
+        pending_since, active_since, window_start
     ) FROM STDIN
 """
-_COPY_HISTORY = """
-    COPY analytics_alert_history
-        (alert_id, episode_id, sequence, from_status, to_status, at, value, actor, comment, transition_id)
-    FROM STDIN
+_HISTORY_COLUMNS = """
+    (alert_id, episode_id, sequence, from_status, to_status, at, value, actor, comment, transition_id, window_start)
 """
+_COPY_HISTORY = f"COPY analytics_alert_history {_HISTORY_COLUMNS} FROM STDIN"
+_INSERT_HISTORY = f"INSERT INTO analytics_alert_history {_HISTORY_COLUMNS} VALUES %s"  # noqa: S608  # fixed
 # Of a UUID's 17th digit the two upper bits are 10.
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _COPY_OUTBOX = "COPY alert_outbox (fingerprint, message) FROM STDIN"
+_INSERT_OUTBOX = "INSERT INTO alert_outbox (fingerprint, message) VALUES %s"
+# A few rows are as quick by INSERT; and the API, which waits for the database with deadlines of its own, can do no COPY.
+FEW = 10
 
 
 @dataclass(slots=True)
@@ -63,6 +67,12 @@ class Told:
         """The metric as it was seen then; None: it was not."""
         reading = self.transition.reading
         return None if reading is None else reading.value
+
+    @property
+    def window_start_s(self) -> float | None:
+        """The window it was seen in."""
+        reading = self.transition.reading
+        return None if reading is None else reading.window_start_s
 
 
 def random_uuids(count: int) -> list[str]:
@@ -95,12 +105,21 @@ def insert_alerts(
 
 def insert_history(cur: cursor, told: Sequence[Told]) -> None:
     """A row of the trail for each transition. Raises UniqueViolation when its sequence is taken."""
-    _copy(cur, _COPY_HISTORY, map(_history_line, told))
+    if len(told) > FEW:
+        _copy(cur, _COPY_HISTORY, map(_history_line, told))
+    else:
+        execute_values(cur, _INSERT_HISTORY, [_history_row(each) for each in told])
 
 
 def insert_outbox(cur: cursor, told: Sequence[Told]) -> None:
     """A message for each transition, in their order."""
-    _copy(cur, _COPY_OUTBOX, map(_outbox_line, told))
+    if len(told) > FEW:
+        _copy(cur, _COPY_OUTBOX, map(_outbox_line, told))
+    else:
+        rows = [
+            (fingerprint(t.change.key), msgspec.json.encode(_message(t)).decode()) for t in told
+        ]
+        execute_values(cur, _INSERT_OUTBOX, rows)
 
 
 def _alert_line(change: Change, alert_id: int, episode_id: str) -> str:
@@ -110,7 +129,7 @@ def _alert_line(change: Change, alert_id: int, episode_id: str) -> str:
     return (
         f"{alert_id}\t{escape(rule_name)}\t{escape(service)}\t{rule.severity}\t{rule.metric_name}\t{rule.window_size}\t"
         f"{after.status}\t{rule.threshold!r}\t{_or_null(change.value)}\t{fingerprint(change.key)}\t{episode_id}\t"
-        f"{_moment(after.pending_since_s)}\t{_moment(after.active_since_s)}\n"
+        f"{_moment(after.pending_since_s)}\t{_moment(after.active_since_s)}\t{_moment(change.window_start_s)}\n"
     )
 
 
@@ -119,8 +138,18 @@ def _history_line(told: Told) -> str:
     return (
         f"{told.alert_id}\t{told.episode_id}\t{told.sequence}\t{transition.from_status}\t{transition.to_status}\t"
         f"{iso(transition.at_s)}\t{_or_null(told.value)}\t{_text(told.change.actor)}\t{_text(transition.comment)}\t"
-        f"{told.transition_id}\n"
+        f"{told.transition_id}\t{_moment(told.window_start_s)}\n"
     )
+
+
+def _history_row(told: Told) -> tuple[object, ...]:
+    transition = told.transition
+    start_s = told.window_start_s
+    return (
+        told.alert_id, told.episode_id, told.sequence, transition.from_status, transition.to_status,
+        iso(transition.at_s), told.value, told.change.actor, transition.comment, told.transition_id,
+        None if start_s is None else iso(start_s),
+    )  # fmt: skip
 
 
 def _outbox_line(told: Told) -> str:

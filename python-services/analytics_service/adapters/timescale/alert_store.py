@@ -113,7 +113,7 @@ def _update_alerts(cur: cursor, changes: Sequence[Change]) -> None:
         rows.append(
             (
                 change.before.alert_id, last.to_status, change.value, active_since, acknowledged_at, change.actor,
-                resolved_at,
+                resolved_at, _time(change.window_start_s),
             )
         )  # fmt: skip
     if rows:
@@ -123,11 +123,11 @@ def _update_alerts(cur: cursor, changes: Sequence[Change]) -> None:
             SET status = seen.status, value = coalesce(seen.value, held.value), active_since = seen.active_since,
                 acknowledged_at = coalesce(seen.acknowledged_at, held.acknowledged_at),
                 acknowledged_by = CASE WHEN seen.acknowledged_at IS NULL THEN held.acknowledged_by ELSE seen.actor END,
-                resolved_at = seen.resolved_at
+                resolved_at = seen.resolved_at, window_start = coalesce(seen.window_start, held.window_start)
             FROM unnest(
                 %s::bigint[], %s::text[], %s::double precision[], %s::timestamptz[], %s::timestamptz[], %s::text[],
-                %s::timestamptz[]
-            ) AS seen (id, status, value, active_since, acknowledged_at, actor, resolved_at)
+                %s::timestamptz[], %s::timestamptz[]
+            ) AS seen (id, status, value, active_since, acknowledged_at, actor, resolved_at, window_start)
             WHERE held.id = seen.id
             """,
             _columns(rows),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg2.extensions import cursor
 from psycopg2.extras import execute_values
 
-from analytics_service.domain.episodes import Episode, Kind, Pending, Told
+from analytics_service.domain.episodes import Episode, Kind, Pending, Result, Told
 from analytics_service.domain.silences import Subject
 
 
@@ -56,7 +56,7 @@ class Telling:
         return self.known.transition_id
 
 
-_RESULT = {"sent": "sent", "failed": "failed", "pending": "trying"}
+_RESULT: dict[str, Result] = {"sent": "sent", "failed": "failed", "pending": "trying"}
 _VIEW = """
     SELECT
         episode.episode_id::text, episode.rule_name, episode.service, episode.severity, episode.metric_name,
@@ -67,7 +67,11 @@ _VIEW = """
         episode.description, episode.actor, episode.comment, episode.transition_id::text,
         episode.firing_transition_id::text,
         last.kind, extract(epoch FROM coalesce(last.finished_at, last.created_at))::double precision, last.status,
-        extract(epoch FROM last.next_try_at)::double precision, last.repetition
+        extract(epoch FROM last.next_try_at)::double precision, last.repetition,
+        EXISTS (
+            SELECT 1 FROM analytics_alert_history AS trail
+            WHERE trail.episode_id = episode.episode_id AND trail.to_status = 'acknowledged'
+        )
     FROM notified_episodes AS episode
     LEFT JOIN LATERAL (
         SELECT * FROM alert_deliveries AS delivery
@@ -105,7 +109,7 @@ def read_view(cur: cursor, channel: str, interval_s: float) -> ChannelView:
     known, told = {}, {}
     for row in cur.fetchall():
         subject = Subject(rule_name=row[1], service=row[2], severity=row[3], metric_name=row[4])
-        episode = Episode(row[0], subject, row[5], row[6], row[7], row[8], row[9], row[10])
+        episode = Episode(row[0], subject, row[5], row[6], row[7], row[8], row[9], row[10], row[26])
         known[row[0]] = Known(
             episode=episode,
             alert_id=row[11],
