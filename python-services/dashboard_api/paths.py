@@ -27,7 +27,6 @@ class Anything(BaseConverter):
 def prepare_paths(app: Flask) -> None:
     """Let `app` match a path with or without a slash at its end, and `<anything:name>`. Before any route is added."""
     app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False  # a name may begin with one
     app.url_map.converters["anything"] = Anything
 
 
