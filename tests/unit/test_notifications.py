@@ -17,6 +17,7 @@ from analytics_service.domain.notifications import (
     needs_digest,
     worst,
 )
+from analytics_service.domain.pager import decide_events
 from analytics_service.domain.silences import Silence, Subject
 
 PACE = Pace(group_wait_s=1, group_interval_s=60, repeat_s=14_400)
@@ -214,6 +215,32 @@ def test_what_is_told_of_an_alert_that_is_over(
     assert told(decision) == ([] if what is None else [("api", [("e", what)])])
     # What is never spoken of again is laid aside, and nothing else.
     assert decision.settled == (("e",) if what is None else ())
+
+
+@pytest.mark.parametrize(
+    ("lasted_s", "taken_on", "late"),
+    [
+        # A group waits 61 s, and 15 s in a storm: it may come and go within that.
+        (75, False, False),
+        # Longer: its channel was paused, its breaker open, or the notifier gone just after it had heard of it.
+        (77, False, True),
+        (3600, False, True),
+        # Somebody knew.
+        (3600, True, False),
+    ],
+)
+def test_what_lasted_is_told_late_when_it_could_not_be_told_in_time(
+    lasted_s: float, taken_on: bool, late: bool
+) -> None:
+    over = episode(status="resolved", since_s=lasted_s, active_s=0, heard_s=0.2)
+    over = replace(over, is_taken_on=taken_on)
+    assert told(decide([over], {}, [], {}, 4000.0, PACE)) == (
+        [("api", [("e", "passed")])] if late else []
+    )
+    events = decide_events([over], {}, [], 4000.0, PACE).events
+    assert [(event.action, event.is_past) for event in events] == (
+        [("trigger", True)] if late else []
+    )
 
 
 def test_what_was_over_before_the_channel_was_switched_on_is_none_of_its_business() -> None:

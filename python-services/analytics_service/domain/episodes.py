@@ -16,7 +16,8 @@ Result = Literal["sent", "failed", "trying"]
 class Episode:
     """An alert as it is now, and since when it is so; `value` in the metric's unit.
 
-    `active_s` is when it fired, `heard_s` when the notifier heard of that; None: not known.
+    `active_s` is when it fired, `heard_s` when the notifier heard of that; None: not known. `is_taken_on`: somebody
+    has acknowledged it, also when it is over by now.
     """
 
     episode_id: str
@@ -27,6 +28,7 @@ class Episode:
     value: float | None = None
     active_s: float | None = None
     heard_s: float | None = None
+    is_taken_on: bool = False
 
     @property
     def fired_s(self) -> float:

@@ -43,6 +43,11 @@ class Pace:
         """Who heard of an alert so much later than it fired was away: what is over by then is still told."""
         return self.group_wait_s + self.group_interval_s
 
+    @property
+    def untold_s(self) -> float:
+        """What lasts no longer may come and go while its group waits: nobody is told of it."""
+        return self.missed_s + max(self.company_s, self.storm_wait_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
@@ -189,13 +194,17 @@ class Hush:
 def needs_telling_late(episode: Episode, last: Told | None, pace: Pace, channel: Channel) -> bool:
     """Whether an episode that is over and was never told has to be told all the same.
 
-    So it is when telling was tried in vain, or when the notifier was away while it fired; not when it came and went
-    within the time that a group waits anyway.
+    So it is when telling was tried in vain, when the notifier was away while it fired, and when it lasted longer than
+    any group waits (the channel was paused, its breaker open, or the notifier gone meanwhile) and nobody took it on;
+    not when it came and went within the time that a group waits anyway.
     """
     if last is not None:
         return last.kind == "firing" and last.result != "sent"
+    if episode.fired_s < channel.on_since_s:
+        return False
     was_away = episode.heard_s is not None and episode.heard_s - episode.fired_s > pace.missed_s
-    return was_away and episode.fired_s >= channel.on_since_s
+    lasted_s = episode.since_s - episode.fired_s
+    return was_away or (lasted_s > pace.untold_s and not episode.is_taken_on)
 
 
 def wanted(
