@@ -1,0 +1,30 @@
+"""What is published together: never two steps of one episode, for a client that tries again may swap them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics_service.adapters.timescale.alert_outbox import OutboxMessage
+from analytics_service.alerting.outbox_relay import turns
+
+
+def messages(keys: str) -> list[OutboxMessage]:
+    """A message for each letter, which is its key."""
+    return [OutboxMessage(number, key.encode(), b"{}") for number, key in enumerate(keys)]
+
+
+def test_a_key_comes_again_only_in_the_next_turn() -> None:
+    cut = ["".join(each.key.decode() for each in turn) for turn in turns(messages("abacca"))]
+    assert cut == ["ab", "ac", "ca"]
+    assert list(turns([])) == []
+    # The usual case: many alerts that fire at once are one turn.
+    assert len(list(turns(messages("abcdefgh")))) == 1
+
+
+@given(st.text("abcde", max_size=40))
+def test_nothing_is_lost_and_the_order_stays(keys: str) -> None:
+    cut = list(turns(messages(keys)))
+    assert [each.id for turn in cut for each in turn] == list(range(len(keys)))
+    for turn in cut:
+        assert len({each.key for each in turn}) == len(turn)
