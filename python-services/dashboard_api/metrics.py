@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from dashboard_api.counters import ServerState
 from dashboard_api.paths import UNKNOWN_ROUTE as OTHER
@@ -115,7 +116,7 @@ class ApiCollector(Collector):
             "Time from a request to its answer, by route.",
             labels=["route"],
         )
-        bounds = [*(f"{bound:g}" for bound in BUCKETS_S), "+Inf"]
+        bounds = [*map(floatToGoString, BUCKETS_S), "+Inf"]
         for route, timing in self._metrics.seconds.items():
             counts = list(accumulate(cells[cell] for cell in timing[:-1]))
             if counts[-1]:

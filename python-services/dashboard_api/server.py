@@ -85,14 +85,14 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]  # the library is 
         return app
 
     def _ready(self, arbiter: Any) -> None:
-        for listener in arbiter.LISTENERS:
-            host, port = listener.sock.getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
-            _log.info("dashboard-api listening on http://%s:%d", shown, port)
         if self._settings.enable_metrics:
             assert self._shared is not None
             registry = registry_of(self._shared.metrics, self._state)
             self._metrics = serve_metrics(self._settings, registry)
+        for listener in arbiter.LISTENERS:
+            host, port = listener.sock.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            _log.info("dashboard-api listening on http://%s:%d", shown, port)
 
     def _before_fork(self, _arbiter: Any, worker: Any) -> None:
         worker.stacklens_slot = self._state.requests.reserve()
