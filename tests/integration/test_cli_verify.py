@@ -70,9 +70,13 @@ def test_a_whole_deployment_passes_and_each_missing_part_is_named(
         check=True,
         cwd=CHECKOUT / "python-services",
     ).stdout.strip()
-    ports = {name: str(free_port()) for name in ("METRICS_PORT", "API_PORT", "API_METRICS_PORT")}
+    names = ("METRICS_PORT", "API_PORT", "API_METRICS_PORT", "NOTIFIER_METRICS_PORT")
+    ports = {name: str(free_port()) for name in names}
     env = {**settings_env, **ports, "API_USERS": hashed, "API_HOST": "127.0.0.1"}
-    api, worker = (f"http://127.0.0.1:{env[name]}" for name in ("API_PORT", "METRICS_PORT"))
+    api, worker, notifier = (
+        f"http://127.0.0.1:{env[name]}"
+        for name in ("API_PORT", "METRICS_PORT", "NOTIFIER_METRICS_PORT")
+    )
     monkeypatch.chdir(tmp_path)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
@@ -80,11 +84,22 @@ def test_a_whole_deployment_passes_and_each_missing_part_is_named(
     monkeypatch.setenv("STACKLENS_PASSWORD", PASSWORD)
     found = tmp_path / "found.json"
     with running("api", env, f"{api}/healthz"):
-        with running("analytics", env, f"{worker}/health/ready"):
+        with (
+            running("analytics", env, f"{worker}/health/ready"),
+            running("notifier", env, f"{notifier}/health/ready"),
+        ):
             assert run([*command, "--require-ready"]) == 0
             assert {outcome for outcome, _ in outcomes(found).values()} == {"PASS"}
             assert " checks, 0 failed" in capsys.readouterr().out
-        # Without the worker:
+        # Without the worker, and without a notifier, of which there need be none here:
+        assert run(command) == 1
+        assert {
+            outcome
+            for name, (outcome, _) in outcomes(found).items()
+            if name.startswith("notifier ")
+        } == {"WARN"}
+        assert run([*command, "--notifier-url", notifier]) == 1
+        assert outcomes(found)["notifier /health"][0] == "FAIL"
         assert run(command) == 1
         failed = {name for name, (outcome, _) in outcomes(found).items() if outcome == "FAIL"}
         assert failed == {"worker /health", "worker /health/ready", "worker /metrics"}

@@ -10,7 +10,7 @@ import click
 from analytics_service.config import load_settings
 from analytics_service.entrypoints.cli.checking import FAIL, run_checks
 from analytics_service.entrypoints.cli.report import print_table, write_json
-from analytics_service.entrypoints.cli.verify_http import api_checks, worker_checks
+from analytics_service.entrypoints.cli.verify_http import api_checks, notifier_checks, worker_checks
 from analytics_service.entrypoints.cli.verify_stores import database_checks, topic_checks
 
 
@@ -28,6 +28,11 @@ class FromEnvironmentOnly(click.Option):
     metavar="URL",
     help="Where a worker answers; default: METRICS_PORT on this machine.",
 )
+@click.option(
+    "--notifier-url",
+    metavar="URL",
+    help="Where a notifier answers; default: NOTIFIER_METRICS_PORT on this machine, where one may be missing.",
+)
 @click.option("--user", metavar="NAME", help="User of the API; see below for the password.")
 @click.option("--password", cls=FromEnvironmentOnly, envvar="STACKLENS_PASSWORD", hidden=True)
 @click.option("--require-ready", is_flag=True, help="Not being ready (yet) is a failure too.")
@@ -39,12 +44,13 @@ class FromEnvironmentOnly(click.Option):
 def verify(
     base_url: str,
     worker_url: str | None,
+    notifier_url: str | None,
     user: str | None,
     password: str | None,
     require_ready: bool,
     output_json: Path | None,
 ) -> int:
-    """Check that a deployment is healthy: API, worker, topics, migrations, tables, metrics.
+    """Check that a deployment is healthy: API, worker, notifier, topics, migrations, tables, metrics.
 
     Prints PASS, WARN or FAIL with a reason for each; exit status 0 when nothing failed, 1 otherwise.
     Kafka and the database are those of the environment. The password of --user is taken from
@@ -61,10 +67,17 @@ def verify(
     if user is not None:
         login = (user, password or str(click.prompt("Password", hide_input=True, err=True)))
     worker = worker_url or f"http://127.0.0.1:{settings.metrics_port}"
+    notifier = notifier_url or f"http://127.0.0.1:{settings.notifier_metrics_port}"
     findings = run_checks(
         (
             *api_checks(base_url.rstrip("/"), login, require_ready),
             *worker_checks(worker.rstrip("/"), require_ready, settings.enable_metrics),
+            *notifier_checks(
+                notifier.rstrip("/"),
+                require_ready,
+                settings.enable_metrics,
+                notifier_url is not None,
+            ),
             *topic_checks(settings),
             *database_checks(settings),
         )

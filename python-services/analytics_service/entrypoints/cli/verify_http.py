@@ -1,4 +1,4 @@
-"""What `verify` asks over HTTP: the dashboard API's endpoints, a worker's health and metrics."""
+"""What `verify` asks over HTTP: the dashboard API's endpoints, health and metrics of a worker and a notifier."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +21,15 @@ ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "/metrics?window=1hour&limit=1": ("metrics", "count"),
     "/metrics/summary": ("metrics", "count"),
     "/health-status": ("services", "count"),
+    "/performance-trend": (),
+    "/top-error-services": (),
+    "/slowest-services": (),
+    "/high-risk-events": (),
+    "/alerts?status=active&limit=1": ("alerts", "count", "status"),
+    "/alert-stats": (),
+    "/rules": ("rules", "count"),
+    "/silences": ("silences", "count"),
+    "/openapi.json": ("openapi",),
     "/stats": ("requests_served",),
     "/v1/metrics?limit=1": ("metrics", "count"),
     "/v1/stats": ("requests_served",),
@@ -32,6 +41,10 @@ WORKER_METRICS = (
     *("dead_letters_oldest_seconds", "db_pool_connections", "circuit_breaker_state"),
     *("outbox_backlog", "outbox_oldest_seconds", "alerts", "alert_transitions_total"),
     *("evaluation_seconds", "evaluator_leader"),
+)
+NOTIFIER_METRICS = (
+    *("ready", "circuit_breaker_state", "deliveries_total", "delivery_backlog"),
+    *("delivery_oldest_seconds", "channel_on", "notifier_leader", "alert_messages_total"),
 )
 
 
@@ -78,8 +91,9 @@ def api_checks(
     yield "api /healthz", partial(_expect_status, f"{base_url}/healthz", False)
     yield "api /readyz", partial(_expect_status, f"{base_url}/readyz", not require_ready)
     yield "api asks for a password", partial(_expect_locked, f"{base_url}/stats")
+    refused: list[str] = []
     for path, members in ENDPOINTS.items():
-        yield f"api {path}", partial(_expect_members, base_url + path, login, members)
+        yield f"api {path}", partial(_expect_members, base_url + path, login, members, refused)
 
 
 def worker_checks(worker_url: str, require_ready: bool, metrics_enabled: bool) -> Iterator[Check]:
@@ -90,7 +104,30 @@ def worker_checks(worker_url: str, require_ready: bool, metrics_enabled: bool) -
         partial(_expect_status, f"{worker_url}/health/ready", not require_ready),
     )
     if metrics_enabled:
-        yield "worker /metrics", partial(_expect_metrics, f"{worker_url}/metrics")
+        yield "worker /metrics", partial(_expect_metrics, f"{worker_url}/metrics", WORKER_METRICS)
+
+
+def notifier_checks(
+    notifier_url: str, require_ready: bool, metrics_enabled: bool, is_asked_for: bool
+) -> Iterator[Check]:
+    """Checks of one notifier; where it was not asked for, there need be none: its absence is a warning."""
+
+    def look(check: Callable[[], str]) -> str:
+        try:
+            return check()
+        except OSError as error:
+            if not is_asked_for:
+                raise CheckWarned(f"{error} at {notifier_url}: alerts are told by nobody") from None
+            raise
+
+    checks = {
+        "health": partial(_expect_status, f"{notifier_url}/health", False),
+        "health/ready": partial(_expect_status, f"{notifier_url}/health/ready", not require_ready),
+    }
+    if metrics_enabled:
+        checks["metrics"] = partial(_expect_metrics, f"{notifier_url}/metrics", NOTIFIER_METRICS)
+    for name, check in checks.items():
+        yield f"notifier /{name}", partial(look, check)
 
 
 def _expect_status(url: str, lenient: bool) -> str:
@@ -113,11 +150,15 @@ def _expect_locked(url: str) -> str:
     return "401 without one"
 
 
-def _expect_members(url: str, login: tuple[str, str] | None, members: tuple[str, ...]) -> str:
+def _expect_members(
+    url: str, login: tuple[str, str] | None, members: tuple[str, ...], refused: list[str]
+) -> str:
+    if refused:  # asking again and again with a wrong password would be taken for an attack
+        raise CheckFailed(refused[0])
     answer = get(url, login)
     if answer.status == 401:
-        advice = "the password is wrong" if login else "give --user and a password"
-        raise CheckFailed(f"401: {advice}")
+        refused.append("401: the password is wrong" if login else "401: give --user and a password")
+        raise CheckFailed(refused[0])
     document = answer.document()
     if answer.status != 200:
         raise CheckFailed(
@@ -136,14 +177,14 @@ def _long(value: object) -> bool:
     return isinstance(value, list | dict)
 
 
-def _expect_metrics(url: str) -> str:
+def _expect_metrics(url: str, wanted: Sequence[str]) -> str:
     answer = get(url)
     if answer.status != 200:
         raise CheckFailed(f"status {answer.status}")
     told = {
         line.split()[2] for line in answer.body.decode().splitlines() if line.startswith("# TYPE ")
     }
-    missing = [name for name in WORKER_METRICS if f"stacklens_{name}" not in told]
+    missing = [name for name in wanted if f"stacklens_{name}" not in told]
     if missing:
         raise CheckFailed(f"missing: {', '.join('stacklens_' + name for name in missing)}")
-    return f"{len(WORKER_METRICS)} of {len(WORKER_METRICS)} metrics"
+    return f"{len(wanted)} of {len(wanted)} metrics"

@@ -26,7 +26,8 @@ HYPERTABLES = (
     "analytics_metrics_5min",
 )
 TABLES = (
-    *("alert_outbox", "alert_states"),
+    *("alert_channels", "alert_deliveries", "alert_outbox", "alert_silences", "alert_states"),
+    *("notified_episodes", "audit_trail"),
     *("analytics_alert_history", "analytics_alert_rules", "analytics_alerts"),
     *("analytics_dead_letters", "analytics_metrics_1day", "daily_level", "failing_batches"),
     *("kafka_offsets", "leases", "recalculation_queue", "retention_tiers", "schema_migrations"),
