@@ -27,7 +27,8 @@ CHECKOUT_TIMEOUT_S = 2.0
 LOCK_TIMEOUT_MS = 3_000
 WRITERS = 4
 
-_NOT_MIGRATED = ("42P01", "42703")  # no such table, no such column
+# No such table, column, function, schema.
+_NOT_MIGRATED = ("42P01", "42703", "42883", "3F000")
 # Serialization, lock not available: somebody else was at the same rows.
 _BUSY = ("40001", "40P01", "55P03")
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 
@@ -26,7 +28,11 @@ from tests.api_support import (
 )
 from tests.databases import Database
 
-PATHS = ["/metrics", "/metrics/summary", "/health-status", "/stats"]
+LISTS = [
+    "/metrics", "/metrics/summary", "/metrics/series", "/health-status", "/performance-trend",
+    "/top-error-services", "/slowest-services", "/high-risk-events", "/sla", "/dead-letters", "/recalculations",
+]  # fmt: skip
+PATHS = [*LISTS, "/stats"]
 ROW = {
     "timestamp", "service", "total_requests", "successful_requests", "failed_requests", "error_rate",
     "latency_min_ms", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "latency_max_ms",
@@ -211,14 +217,14 @@ def test_an_empty_database_has_empty_answers(empty_database: Database, database:
     with api_app(api_settings(empty_database.env)) as app:  # not migrated
         for path in PATHS:
             answer = app.test_client().get(path, auth=USER)
-            assert answer.status_code == 503
+            assert answer.status_code == 503, path
             assert "not up to date" in answer.get_json()["detail"]
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_the_versioned_path_answers_alike(api: Asking, path: str) -> None:
     plain, versioned = api.get(path), api.get("/v1" + path)
-    for volatile in ("uptime_seconds", "requests_served"):
+    for volatile in ("uptime_seconds", "requests_served", "replicas", "workers"):
         plain.pop(volatile, None)
         versioned.pop(volatile, None)
     assert plain == versioned
@@ -252,6 +258,37 @@ def test_content_that_is_known_is_not_sent_again(
     changed = own_api.client.get(path, auth=USER, headers=known)
     assert changed.status_code == 200
     assert changed.headers["ETag"] != first.headers["ETag"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_list_is_there_as_csv(api: Asking, path: str) -> None:
+    body = api.get(path)
+    rows = next(value for value in body.values() if isinstance(value, list))
+    by_parameter = api.client.get(path, query_string={"format": "csv"}, auth=USER)
+    by_header = api.client.get(path, headers={"Accept": "text/csv"}, auth=USER)
+    assert (
+        by_parameter.content_type
+        == by_header.content_type
+        == "text/csv; charset=utf-8; header=present"
+    )
+    assert by_parameter.get_data() == by_header.get_data()
+    assert "Accept" in by_header.headers["Vary"]
+    assert by_header.headers["ETag"] != api.client.get(path, auth=USER).headers["ETag"]
+    head, *lines = csv.reader(
+        io.StringIO(by_parameter.get_data(as_text=True), newline=""), strict=True
+    )
+    assert len(set(head)) == len(head) > 1
+    if path != "/metrics/series":  # whose lines are points, see test_api_series
+        assert len(lines) == len(rows)
+        for line, row in zip(lines, rows, strict=True):
+            assert set(head) == set(row)
+            assert row.get("service", "") == dict(zip(head, line, strict=True)).get(
+                "service", ""
+            ).removeprefix("'")
+    # JSON when both are as good, and when nothing is said.
+    for accept in ("*/*", "application/json, text/csv", "text/html"):
+        answer = api.client.get(path, headers={"Accept": accept}, auth=USER)
+        assert answer.content_type == "application/json"
 
 
 def test_figures_that_are_not_finite_are_null(own_api: Asking, database: Database) -> None:
@@ -295,11 +332,33 @@ anything = st.text(max_size=40) | st.sampled_from(
         "0001-01-02",
         "9999-12-30",
         "-9999d",
+        "1d",
+        "auto",
+        "0.5",
+        "99.9",
+        "csv",
+        "unique_users",
     ]
 )
-names = st.sampled_from(["window", "service", "from", "to", "limit", "cursor"]) | st.text(
-    max_size=5
-)
+names = st.sampled_from(
+    [
+        "window",
+        "service",
+        "from",
+        "to",
+        "limit",
+        "cursor",
+        "step",
+        "metric",
+        "days",
+        "hours",
+        "threshold",
+        "objective",
+        "status",
+        "reason",
+        "format",
+    ]
+) | st.text(max_size=5)
 
 
 @hypothesis_settings(max_examples=300, deadline=None)
@@ -308,11 +367,10 @@ def test_no_query_makes_it_fail(api: Asking, path: str, query: list[tuple[str, s
     encodable = [(key, value) for key, value in query if _encodable(key + value)]
     answer = api.client.get(path, query_string=encodable, auth=USER)
     assert answer.status_code in (200, 400)
-    body = json.loads(answer.get_data())
     if answer.status_code == 400:
-        assert {error["parameter"] for error in body["errors"]} <= {key for key, _ in encodable} | {
-            "from"
-        }
+        body = json.loads(answer.get_data())
+        named = {error["parameter"] for error in body["errors"]}
+        assert named <= {key for key, _ in encodable} | {"from", "step", "service"}
 
 
 def _encodable(text: str) -> bool:
