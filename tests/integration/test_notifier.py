@@ -183,3 +183,24 @@ def test_two_notifiers_and_one_that_freezes(alerts: AlertTopic) -> None:
     assert [action for action, _ in alerts.pager_events] == ["trigger", "resolve"]
     for process in (first, second):
         assert process.terminate() == 0
+
+
+def test_a_warning_is_told_when_its_critical_twin_is_over_and_it_is_not(alerts: AlertTopic) -> None:
+    notifier = alerts.start().wait_ready()
+    twin = alerts.alert("critical errors", channels=("slack",)).fire()
+    warning = alerts.alert("errors", severity="warning", channels=("slack",)).fire()
+    muted = ("slack", "firing", "withheld", "muted")
+    wait_until(lambda: muted in alerts.deliveries(warning), SOON_S, "the warning is muted")
+    wait_until(lambda: len(alerts.slack_texts) == 1, SOON_S, "the critical one is told")
+    twin.resolve()
+    wait_until(
+        lambda: ("slack", "firing", "sent", None) in alerts.deliveries(warning), SOON_S, "now it is"
+    )
+    warning.resolve()
+    settled = "SELECT count(*) FROM notified_episodes WHERE settled_at IS NOT NULL"
+    wait_until(lambda: alerts.database.rows(settled) == [(2,)], SOON_S, "both are laid aside")
+    assert [each[1:] for each in alerts.deliveries(twin)] == [
+        ("firing", "sent", None),
+        ("resolved", "sent", None),
+    ]
+    assert notifier.terminate() == 0

@@ -218,22 +218,22 @@ def test_what_is_told_of_an_alert_that_is_over(
 
 
 @pytest.mark.parametrize(
-    ("lasted_s", "taken_on", "late"),
+    ("lasted_s", "kept_back", "late"),
     [
         # A group waits 61 s, and 15 s in a storm: it may come and go within that.
         (75, False, False),
         # Longer: its channel was paused, its breaker open, or the notifier gone just after it had heard of it.
         (77, False, True),
         (3600, False, True),
-        # Somebody knew.
+        # Somebody knew, or it was silenced or muted for some of that time.
         (3600, True, False),
     ],
 )
 def test_what_lasted_is_told_late_when_it_could_not_be_told_in_time(
-    lasted_s: float, taken_on: bool, late: bool
+    lasted_s: float, kept_back: bool, late: bool
 ) -> None:
     over = episode(status="resolved", since_s=lasted_s, active_s=0, heard_s=0.2)
-    over = replace(over, is_taken_on=taken_on)
+    over = replace(over, was_kept_back=kept_back)
     assert told(decide([over], {}, [], {}, 4000.0, PACE)) == (
         [("api", [("e", "passed")])] if late else []
     )
@@ -241,6 +241,24 @@ def test_what_lasted_is_told_late_when_it_could_not_be_told_in_time(
     assert [(event.action, event.is_past) for event in events] == (
         [("trigger", True)] if late else []
     )
+
+
+def test_what_was_taken_on_before_it_was_told_says_so() -> None:
+    over = replace(
+        episode(status="resolved", since_s=3600, active_s=0, heard_s=0.2), is_taken_on=True
+    )
+    assert decide([over], {}, [], {}, 4000.0, PACE).withheld == {"e": "acknowledged"}
+    assert decide_events([over], {}, [], 4000.0, PACE).withheld == {"e": "acknowledged"}
+
+
+def test_an_attempt_that_may_have_arrived_is_followed_by_the_end_even_under_a_silence() -> None:
+    """Nobody knows whether the other side took it: it must not be left firing there for ever."""
+    over = episode(status="resolved", since_s=50, active_s=0, heard_s=0.2)
+    tried = {"e": Told("firing", 5, "trying", next_try_s=70)}
+    hush = [Silence(id=1, starts_s=10, ends_s=1000, service="api")]
+    assert told(decide([over], tried, hush, {}, 80.0, PACE)) == [("api", [("e", "passed")])]
+    events = decide_events([over], tried, hush, 80.0, PACE).events
+    assert [(event.action, event.is_past) for event in events] == [("resolve", False)]
 
 
 def test_what_was_over_before_the_channel_was_switched_on_is_none_of_its_business() -> None:

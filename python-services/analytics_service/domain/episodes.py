@@ -16,8 +16,8 @@ Result = Literal["sent", "failed", "trying"]
 class Episode:
     """An alert as it is now, and since when it is so; `value` in the metric's unit.
 
-    `active_s` is when it fired, `heard_s` when the notifier heard of that; None: not known. `is_taken_on`: somebody
-    has acknowledged it, also when it is over by now.
+    `active_s` is when it fired, `heard_s` when the notifier heard of that; None: not known. `was_kept_back`:
+    somebody took it on, or it was silenced or muted, so that not telling was meant, also when it is over by now.
     """
 
     episode_id: str
@@ -28,7 +28,7 @@ class Episode:
     value: float | None = None
     active_s: float | None = None
     heard_s: float | None = None
-    is_taken_on: bool = False
+    was_kept_back: bool = False
 
     @property
     def fired_s(self) -> float:
@@ -63,6 +63,11 @@ class Told:
         if self.kind == "firing":
             return self.result == "sent"
         return self.kind in ("repeat", "acknowledged")
+
+    @property
+    def may_have_fired_there(self) -> bool:
+        """Whether an attempt to tell it was made whose end nobody knows, or that is still to be repeated."""
+        return self.kind == "firing" and self.result == "trying"
 
     @property
     def is_the_end(self) -> bool:

@@ -195,7 +195,7 @@ def needs_telling_late(episode: Episode, last: Told | None, pace: Pace, channel:
     """Whether an episode that is over and was never told has to be told all the same.
 
     So it is when telling was tried in vain, when the notifier was away while it fired, and when it lasted longer than
-    any group waits (the channel was paused, its breaker open, or the notifier gone meanwhile) and nobody took it on;
+    any group waits (the channel was paused, its breaker open, or the notifier gone meanwhile) and it was not kept back on purpose;
     not when it came and went within the time that a group waits anyway.
     """
     if last is not None:
@@ -204,7 +204,7 @@ def needs_telling_late(episode: Episode, last: Told | None, pace: Pace, channel:
         return False
     was_away = episode.heard_s is not None and episode.heard_s - episode.fired_s > pace.missed_s
     lasted_s = episode.since_s - episode.fired_s
-    return was_away or (lasted_s > pace.untold_s and not episode.is_taken_on)
+    return was_away or (lasted_s > pace.untold_s and not episode.was_kept_back)
 
 
 def wanted(
@@ -217,7 +217,7 @@ def wanted(
 ) -> Kind | None:
     """What to say of an episode now; None: nothing. `hushed` is why it may not be told as firing.
 
-    Whatever was told as firing is told as resolved, also when it has been silenced since.
+    Whatever was told as firing, or may have been, is told as over, also when it has been silenced since.
     """
     if episode.status == "resolved":
         return _wanted_at_the_end(episode, last, hushed, pace, channel)
@@ -239,6 +239,8 @@ def _wanted_at_the_end(
         return last.kind if last.result == "trying" else None
     if last is not None and last.has_fired_there:
         return "resolved"
+    if last is not None and last.may_have_fired_there:
+        return "passed"
     late = hushed is None and needs_telling_late(episode, last, pace, channel)
     return "passed" if late else None
 
@@ -295,7 +297,8 @@ def _why_not(episode: Episode, last: Told | None, hushed: Reason | None) -> Reas
     if episode.status == "resolved":
         if last is not None:
             return "told"
-        return "over before it was told" if hushed is None else hushed
+        untold: Reason = "acknowledged" if episode.is_taken_on else "over before it was told"
+        return untold if hushed is None else hushed
     if hushed is not None:
         return hushed
     return "acknowledged" if episode.status == "acknowledged" else "told"

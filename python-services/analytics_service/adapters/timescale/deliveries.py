@@ -71,6 +71,10 @@ _VIEW = """
         EXISTS (
             SELECT 1 FROM analytics_alert_history AS trail
             WHERE trail.episode_id = episode.episode_id AND trail.to_status = 'acknowledged'
+        ) OR EXISTS (
+            SELECT 1 FROM alert_deliveries AS kept
+            WHERE kept.episode_id = episode.episode_id AND kept.channel = %(channel)s AND kept.status = 'withheld'
+                AND kept.reason IN ('silenced', 'muted', 'acknowledged')
         )
     FROM notified_episodes AS episode
     LEFT JOIN LATERAL (
