@@ -26,3 +26,11 @@ def known_rule(cursor: Cursor, name: str, *, lock: bool = False) -> StoredRule:
         return stored_rule(cursor, name, lock=lock)
     except NoSuchRule as error:
         raise not_found(error) from None
+
+
+def rule_named(cursor: Cursor, name: str) -> RuleRow | None:
+    """The rule of this name; None: it is gone."""
+    try:
+        return rule_row(stored_rule(cursor, name))
+    except NoSuchRule:
+        return None

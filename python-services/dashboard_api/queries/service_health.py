@@ -42,7 +42,7 @@ def service_health(cursor: Cursor, windows: Sequence[Window], now: datetime) -> 
     plan, rows = merged_rows(cursor, windows, now - PERIOD, now, None)
     figures = {row.service: row for row in rows}
     seconds = max((now - from_epoch_s(plan.start_s)).total_seconds(), 1.0)
-    limits = _thresholds(cursor)
+    limits = stored_thresholds(cursor)
     services = [
         _row(service, figures.get(service), limits, seconds, last_seen)
         for service, last_seen in _last_seen(cursor, windows, now).items()
@@ -83,7 +83,8 @@ def _badness(row: ServiceHealth, limits: Thresholds) -> tuple[int, float, str]:
     return WORST_FIRST.index(row.health_status), -share, row.service
 
 
-def _thresholds(cursor: Cursor) -> Thresholds:
+def stored_thresholds(cursor: Cursor) -> Thresholds:
+    """The thresholds of health in `system_config`, the defaults where it says nothing usable."""
     cursor.execute(
         "SELECT key, value FROM system_config WHERE key = ANY(%s)", (list(THRESHOLD_KEYS),)
     )

@@ -21,7 +21,6 @@ from analytics_service.adapters.timescale.alert_records import (
     history_of,
     list_alerts,
 )
-from analytics_service.adapters.timescale.rule_changes import NoSuchRule, stored_rule
 from analytics_service.domain.rules import SEVERITIES
 from analytics_service.domain.times import epoch_us, from_epoch_us
 from dashboard_api.context import context
@@ -29,7 +28,7 @@ from dashboard_api.errors import Problem
 from dashboard_api.operations import operation
 from dashboard_api.parameters import LARGEST_ID, Declared, Parameters
 from dashboard_api.paths import NUMBER
-from dashboard_api.queries.rules import rule_row
+from dashboard_api.queries.rules import rule_named
 from dashboard_api.reading import read_nothing, read_query
 from dashboard_api.responses import json_answer, list_answer
 from dashboard_api.schemas.alerts import (
@@ -40,7 +39,6 @@ from dashboard_api.schemas.alerts import (
     History,
     HistoryStep,
 )
-from dashboard_api.schemas.rules import RuleRow
 
 DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 1000
@@ -123,7 +121,7 @@ def alert(alert_id: int) -> Response:
         details = AlertDetails(
             **row,
             deliveries=[Delivery(**each) for each in deliveries_of(cursor, row["episode_id"])],
-            rule=_rule(cursor, row["rule_name"]),
+            rule=rule_named(cursor, row["rule_name"]),
         )
     return json_answer(details)
 
@@ -149,10 +147,3 @@ def known_alert(cursor: Cursor, alert_id: int) -> dict[str, Any]:
     if row is None:
         raise Problem(404, "not-found", f"There is no alert {alert_id}.")
     return row
-
-
-def _rule(cursor: Cursor, name: str) -> RuleRow | None:
-    try:
-        return rule_row(stored_rule(cursor, name))
-    except NoSuchRule:
-        return None

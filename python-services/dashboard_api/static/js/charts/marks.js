@@ -1,0 +1,75 @@
+/** What is drawn behind and over the lines: alerts, thresholds, the step that still runs. */
+
+import { now } from "../moment.js";
+import { colour } from "../theme.js";
+
+/** @typedef {{threshold: number, severity: string, operator: string}} Threshold */
+
+/**
+ * Shade the time of each alert.
+ * @param {any} plot
+ * @param {import("../parts/alert-card.js").Alert[]} alerts
+ */
+export function drawEpisodes(plot, alerts) {
+  const nowS = now() / 1000;
+  for (const alert of alerts) {
+    if (!alert.active_since) continue;
+    const until = alert.resolved_at ? Date.parse(alert.resolved_at) / 1000 : nowS;
+    shade(plot, Date.parse(alert.active_since) / 1000, until, colour(alert.severity === "critical" ? "shade-bad" : "shade-fair"));
+  }
+}
+
+/**
+ * The step that still runs is pale: its figures go on changing.
+ * @param {any} plot
+ * @param {{times: number[], step_seconds: number}} chart
+ */
+export function drawRunning(plot, { times, step_seconds: step }) {
+  const last = times.at(-1);
+  if (last !== undefined && last + step > now() / 1000) shade(plot, last, last + step, colour("shade"));
+}
+
+/**
+ * @param {any} plot
+ * @param {Threshold[]} thresholds
+ * @param {string} unit
+ */
+export function drawThresholds(plot, thresholds, unit) {
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio;
+  ctx.save();
+  ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+  ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
+  for (const { threshold, severity } of thresholds) {
+    if (threshold > plot.scales.y.max) continue;
+    const y = Math.round(plot.valToPos(threshold, "y", true));
+    const tone = colour(severity === "critical" ? "bad" : "fair");
+    ctx.strokeStyle = ctx.fillStyle = tone;
+    ctx.lineWidth = ratio;
+    ctx.setLineDash([4 * ratio, 4 * ratio]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+    ctx.fillText(`${threshold}${unit === "%" ? " %" : ""}`, bbox.left + bbox.width + 4 * ratio, y);
+  }
+  ctx.restore();
+}
+
+/** @param {Threshold[]} thresholds */
+export function lowestThreshold(thresholds) {
+  return thresholds.length ? Math.min(...thresholds.map(({ threshold }) => threshold)) : null;
+}
+
+/** @param {any} plot @param {number} from @param {number} until @param {string} fill */
+function shade(plot, from, until, fill) {
+  const { ctx, bbox, scales } = plot;
+  const [first, last] = [Math.max(from, scales.x.min), Math.min(until, scales.x.max)];
+  if (first >= last) return;
+  const left = plot.valToPos(first, "x", true);
+  ctx.save();
+  ctx.fillStyle = fill;
+  ctx.fillRect(left, bbox.top, Math.max(plot.valToPos(last, "x", true) - left, devicePixelRatio), bbox.height);
+  ctx.restore();
+}

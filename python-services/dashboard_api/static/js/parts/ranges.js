@@ -1,0 +1,69 @@
+/** Which range of time the charts show: some that are common, any other by hand, or by dragging. */
+
+import { h } from "../dom.js";
+import { clock, duration } from "../format.js";
+
+const COMMON = ["15m", "1h", "6h", "24h", "7d", "30d"];
+const USUAL = "1h";
+
+/**
+ * The range in the URL as the API takes it.
+ * @param {URLSearchParams} params
+ * @returns {Record<string, string>}
+ */
+export function rangeQuery(params) {
+  const [from, to] = [seconds(params.get("from")), seconds(params.get("to"))];
+  if (from !== null && to !== null && from < to) return { from: iso(from), to: iso(to) };
+  const range = params.get("range") ?? "";
+  return { from: `-${COMMON.includes(range) ? range : USUAL}` };
+}
+
+/**
+ * @param {URLSearchParams} params
+ * @param {{step_seconds: number, times: number[]}} chart
+ */
+export function rangePicker(params, chart) {
+  const isFree = "to" in rangeQuery(params);
+  const current = isFree ? null : rangeQuery(params).from.slice(1);
+  const [first, last] = [chart.times[0], (chart.times.at(-1) ?? 0) + chart.step_seconds];
+  return h("div", { class: "ranges" },
+    h("div", { class: "segments", role: "group", "aria-label": "Range" },
+      COMMON.map((each) => h("button", {
+        type: "button", "data-do": "set", "data-name": "range", "data-value": each, "data-clear": "from to", "aria-pressed": String(each === current),
+      }, each))),
+    h("details", { class: "free" },
+      h("summary", {}, isFree ? `${clock(first * 1000)} to ${clock(last * 1000)}` : "Other range"),
+      h("form", { "data-form": "range" },
+        moment("from", "From", first), moment("to", "To", last),
+        h("button", { type: "submit", class: "primary" }, "Show"))),
+    h("span", { class: "muted" }, `One point is ${duration(chart.step_seconds).replace(".0", "")}. Drag to zoom, double click to go back.`));
+}
+
+/**
+ * What a form with a free range says; null: no range.
+ * @param {FormData} form
+ * @returns {{from: string, to: string, range: null} | null}
+ */
+export function freeRange(form) {
+  const [from, to] = [form.get("from"), form.get("to")].map((text) => Math.floor(new Date(String(text)).getTime() / 1000));
+  return from < to ? { from: String(from), to: String(to), range: null } : null;
+}
+
+/** @param {string} name @param {string} label @param {number | undefined} at */
+function moment(name, label, at) {
+  return h("label", {}, h("span", {}, label), h("input", { type: "datetime-local", name, value: at ? local(at) : "", required: true }));
+}
+
+/** @param {number} at epoch seconds, as an input for local times takes it */
+function local(at) {
+  const date = new Date(at * 1000);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/** @param {string | null} text */
+function seconds(text) {
+  return text !== null && /^\d{1,11}$/.test(text) ? Number(text) : null;
+}
+
+/** @param {number} at */
+const iso = (at) => new Date(at * 1000).toISOString();
