@@ -243,14 +243,6 @@ def test_what_lasted_is_told_late_when_it_could_not_be_told_in_time(
     )
 
 
-def test_what_was_taken_on_before_it_was_told_says_so() -> None:
-    over = replace(
-        episode(status="resolved", since_s=3600, active_s=0, heard_s=0.2), is_taken_on=True
-    )
-    assert decide([over], {}, [], {}, 4000.0, PACE).withheld == {"e": "acknowledged"}
-    assert decide_events([over], {}, [], 4000.0, PACE).withheld == {"e": "acknowledged"}
-
-
 def test_an_attempt_that_may_have_arrived_is_followed_by_the_end_even_under_a_silence() -> None:
     """Nobody knows whether the other side took it: it must not be left firing there for ever."""
     over = episode(status="resolved", since_s=50, active_s=0, heard_s=0.2)

@@ -195,8 +195,8 @@ def needs_telling_late(episode: Episode, last: Told | None, pace: Pace, channel:
     """Whether an episode that is over and was never told has to be told all the same.
 
     So it is when telling was tried in vain, when the notifier was away while it fired, and when it lasted longer than
-    any group waits (the channel was paused, its breaker open, or the notifier gone meanwhile) and it was not kept back on purpose;
-    not when it came and went within the time that a group waits anyway.
+    any group waits (the channel was paused, its breaker open, or the notifier gone meanwhile) and was not kept back on
+    purpose; not when it came and went within the time that a group waits anyway.
     """
     if last is not None:
         return last.kind == "firing" and last.result != "sent"
@@ -297,8 +297,7 @@ def _why_not(episode: Episode, last: Told | None, hushed: Reason | None) -> Reas
     if episode.status == "resolved":
         if last is not None:
             return "told"
-        untold: Reason = "acknowledged" if episode.is_taken_on else "over before it was told"
-        return untold if hushed is None else hushed
+        return "over before it was told" if hushed is None else hushed
     if hushed is not None:
         return hushed
     return "acknowledged" if episode.status == "acknowledged" else "told"

@@ -91,6 +91,8 @@ def _event(
         return Event(episode, "resolved") if last.result == "trying" else None
     was_refused = last is not None and last.result == "failed"
     if episode.status == "resolved":
+        if hushed is not None and last is not None and last.may_have_fired_there:
+            return Event(episode, "resolved")
         late = hushed is None and not was_refused
         late = late and needs_telling_late(episode, last, pace, channel)
         return Event(episode, "firing", is_past=True) if late else None

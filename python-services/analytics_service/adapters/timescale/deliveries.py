@@ -218,7 +218,10 @@ def note_failed(cur: cursor, channel: str, message_id: str, why: str, retry_afte
 
 
 def note_withheld(cur: cursor, channel: str, withheld: Sequence[tuple[Known, str]]) -> None:
-    """Why episodes are not told of, for people who wonder. Does not commit."""
+    """Why episodes are not told of, for people who wonder. Does not commit.
+
+    What was kept back on purpose stays written down as that when it is over.
+    """
     execute_values(
         cur,
         """
@@ -229,6 +232,7 @@ def note_withheld(cur: cursor, channel: str, withheld: Sequence[tuple[Known, str
         ON CONFLICT (transition_id, channel, kind, repetition) DO UPDATE SET
             reason = excluded.reason, finished_at = excluded.finished_at
         WHERE held.status = 'withheld' AND held.reason IS DISTINCT FROM excluded.reason
+            AND excluded.reason <> 'over before it was told'
         """,
         [
             (
