@@ -74,7 +74,9 @@ def create_app(
         # Unknown paths too: without a password nobody learns which there are.
         role = role_of(app.view_functions.get(request.endpoint or ""))
         if guard is not None and role is not None:
-            g.actor = guard.require(role).name
+            who = guard.require(role)
+            if who is not None:
+                g.actor = who.name
 
     @app.after_request
     def _leave(response: Response) -> Response:
