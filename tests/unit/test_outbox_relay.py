@@ -1,12 +1,17 @@
-"""What is published together: never two steps of one episode, for a client that tries again may swap them."""
+"""What is published together: never two steps of one episode, for a client that tries again may swap them.
+
+And the end of a producer that still holds messages because the broker is away.
+"""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka.errors import KafkaTimeoutError
 
 from analytics_service.adapters.timescale.alert_outbox import OutboxMessage
-from analytics_service.alerting.outbox_relay import turns
+from analytics_service.alerting.outbox_relay import OutboxRelay, turns
+from analytics_service.config import load_settings
 
 
 def messages(keys: str) -> list[OutboxMessage]:
@@ -28,3 +33,24 @@ def test_nothing_is_lost_and_the_order_stays(keys: str) -> None:
     assert [each.id for turn in cut for each in turn] == list(range(len(keys)))
     for turn in cut:
         assert len({each.key for each in turn}) == len(turn)
+
+
+class Holding:
+    """A producer that says what the library says when it cannot get rid of its messages."""
+
+    closed = 0
+
+    def close(self, timeout: float) -> None:
+        """In vain."""
+        assert timeout > 0
+        self.closed += 1
+        raise KafkaTimeoutError("Timeout waiting for future")
+
+
+def test_a_producer_that_holds_messages_does_not_stop_the_look_at_the_rules() -> None:
+    holding = Holding()
+    relay = OutboxRelay(load_settings({}, env_file=None), lambda *_: holding)
+    assert relay.producer() is holding
+    relay.close()
+    relay.close()
+    assert holding.closed == 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 from kafka import KafkaProducer
+from kafka.errors import KafkaError
 from psycopg2.extensions import connection
 
 from analytics_service.adapters.kafka.raw_producer import ACKNOWLEDGE_TIMEOUT_S, open_raw_producer
@@ -17,14 +19,22 @@ from analytics_service.adapters.timescale.leases import Lease, fence
 from analytics_service.config import Settings
 
 BATCH = 500
+MakeProducer = Callable[[Settings, str], KafkaProducer]
 
 
 class OutboxRelay:
     """Used by one thread. A relay that wakes up late may publish old messages again: their `sequence` tells."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, make: MakeProducer = open_raw_producer) -> None:
         self._settings = settings
+        self._make = make
         self._producer: KafkaProducer | None = None
+
+    def producer(self) -> KafkaProducer:
+        """The producer, a new one if there is none. Raises KafkaError when no broker answers."""
+        if self._producer is None:
+            self._producer = self._make(self._settings, "stacklens-alerts")
+        return self._producer
 
     def step(self, conn: connection, lease: Lease) -> int:
         """Publish the oldest messages and mark them; returns how many. Commits.
@@ -35,13 +45,10 @@ class OutboxRelay:
             messages = unsent(cur, BATCH)
         if not messages:
             return 0
-        if self._producer is None:
-            self._producer = open_raw_producer(self._settings, "stacklens-alerts")
+        producer = self.producer()
         for turn in turns(messages):
             waiting = [
-                self._producer.send(
-                    self._settings.kafka_output_topic, key=each.key, value=each.value
-                )
+                producer.send(self._settings.kafka_output_topic, key=each.key, value=each.value)
                 for each in turn
             ]
             for future in waiting:
@@ -55,7 +62,8 @@ class OutboxRelay:
         """Close the producer; the next step opens another one."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close(timeout=2)
+            with contextlib.suppress(KafkaError):  # what it still holds is published again
+                producer.close(timeout=2)
 
 
 def turns(messages: Sequence[OutboxMessage]) -> Iterator[Sequence[OutboxMessage]]:

@@ -13,6 +13,9 @@ from analytics_service.adapters.kafka.topics import (
 from analytics_service.config import Settings
 
 ACKNOWLEDGE_TIMEOUT_S = 20
+# Nobody waits for longer than that, and a producer that still holds a message neither closes nor lets it go.
+GIVEN_UP_AFTER_MS = 19_000
+REQUEST_TIMEOUT_MS = 10_000
 # These say that the message itself will never be taken; any other error is the broker's trouble and is tried again.
 REFUSALS = (MessageSizeTooLargeError, InvalidRecordError, CorruptRecordError)
 # kafka-python does not take None for both key and value, though Kafka does: it is made None on the way out.
@@ -42,6 +45,8 @@ def open_raw_producer(settings: Settings, client_id: str) -> KafkaProducer:
         max_request_size=DEAD_LETTER_MAX_BYTES,
         reconnect_backoff_max_ms=RECONNECT_BACKOFF_MAX_MS,
         max_block_ms=ACKNOWLEDGE_TIMEOUT_S * 1000,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        delivery_timeout_ms=GIVEN_UP_AFTER_MS,
         linger_ms=5,
         value_serializer=_Values(),
         allow_auto_create_topics=False,
