@@ -29,6 +29,12 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
+        self._holding = 0
+
+    @property
+    def holding(self) -> int:
+        """How many connections have something held back."""
+        return self._holding
 
     def __enter__(self) -> Proxy:
         self._thread.start()
@@ -97,7 +103,11 @@ class Proxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):  # the other direction meets the same end
             while data := await reader.read(CHUNK):
-                await self._flowing.wait()
+                self._holding += 1
+                try:
+                    await self._flowing.wait()
+                finally:
+                    self._holding -= 1
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -202,11 +202,18 @@ class Dispatcher:
                 cur, self.channel, message_id, message.tellings, UNHEARD_OF_S
             )
         content = message.content(self.channel, trends, now_s, self._manner.dashboard_url)
+        if not self._is_ours(lease):
+            raise LeaseLost(f"{lease.name}: woke up too late to send (epoch {lease.epoch})")
         started = time.perf_counter()
         outcome = self._sender.send(content)
         self._sent_at = time.monotonic()
         metrics.DELIVERY_SECONDS.labels(self.channel).observe(time.perf_counter() - started)
-        self._heard(message, message_id, attempt, outcome)
+        self._heard(lease, message, message_id, attempt, outcome)
+
+    def _is_ours(self, lease: Lease) -> bool:
+        """Whether the lease is still held as it was given."""
+        held = self._held.current()
+        return held is not None and held[0].epoch == lease.epoch
 
     def _trends(self, conn: connection, message: Message, now_s: float) -> dict[str, Trend]:
         """What changed at the services it shows; an alert does not wait for that if it takes long."""
@@ -219,12 +226,16 @@ class Dispatcher:
             logger.warning("%s: the message goes without figures of the last minutes", self.channel)
             return {}
 
-    def _heard(self, message: Message, message_id: str, attempt: int, outcome: Outcome) -> None:
+    def _heard(
+        self, lease: Lease, message: Message, message_id: str, attempt: int, outcome: Outcome
+    ) -> None:
         """Remember the outcome, however long the database takes: what is forgotten is sent twice."""
         delay_s = retry_delay_s(self.channel, attempt, outcome, random.random())  # no secret
         metrics.DELIVERIES.labels(self.channel, outcome.result).inc(len(message.tellings))
         self._tell_breaker(outcome)
         _log(self.channel, message, outcome, delay_s)
+        # It may have arrived, and another notifier may have told the end before.
+        is_late = outcome.result != "refused" and not self._is_ours(lease)
         while True:
             try:
                 conn = self._database.get()
@@ -241,6 +252,10 @@ class Dispatcher:
                         )
                         if outcome.is_limited:
                             channel_state.pause(cur, self.channel, delay_s)
+                    if is_late and deliveries.tell_end_again(cur, self.channel, message_id):
+                        logger.warning(
+                            "%s: a message went out late; its end is told again", self.channel
+                        )
                 return
             except psycopg2.Error as error:
                 logger.warning(

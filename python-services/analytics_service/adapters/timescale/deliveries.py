@@ -193,6 +193,35 @@ def note_sent(cur: cursor, channel: str, message_id: str) -> None:
     )
 
 
+def tell_end_again(cur: cursor, channel: str, message_id: str) -> int:
+    """Have the end of what a message told as firing told once more, where it has been told already; how many ends.
+
+    For a message that arrived late, when another notifier had gone on in the meantime: otherwise the last thing that
+    the other side has heard is that it fires, for ever. Does not commit.
+    """
+    cur.execute(
+        """
+        UPDATE alert_deliveries AS ended SET status = 'pending', finished_at = NULL, next_try_at = NULL
+        FROM alert_deliveries AS late
+        WHERE late.channel = %(channel)s AND late.message_id = %(message_id)s::uuid
+            AND late.kind IN ('firing', 'repeat', 'acknowledged')
+            AND ended.episode_id = late.episode_id AND ended.channel = late.channel AND ended.status = 'sent'
+            AND ended.kind IN ('resolved', 'passed')
+        RETURNING ended.episode_id::text
+        """,
+        {"channel": channel, "message_id": message_id},
+    )
+    episode_ids = [row[0] for row in cur.fetchall()]
+    cur.execute(
+        """
+        UPDATE notified_episodes SET settled_at = NULL, settled_channels = array_remove(settled_channels, %s)
+        WHERE episode_id = ANY(%s::uuid[])
+        """,
+        (channel, episode_ids),
+    )
+    return len(episode_ids)
+
+
 def note_refused(cur: cursor, channel: str, message_id: str, why: str) -> None:
     """The other side will never take it. Does not commit."""
     cur.execute(
