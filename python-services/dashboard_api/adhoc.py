@@ -7,11 +7,10 @@ with it goes whatever the statement left in its session, locks included.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import psycopg2
@@ -93,7 +92,7 @@ class AdhocQueries:
         if not self._places.acquire(blocking=False):
             raise unavailable("Enough statements are running; try again.")
         try:
-            with deadline(_DEADLINE_S), self._connection() as connection:
+            with deadline(_DEADLINE_S), closing(self._params.connect()) as connection:
                 return _run(connection, statement, limit)
         except psycopg2.Error as error:
             raise self._problem(error) from None
@@ -101,14 +100,6 @@ class AdhocQueries:
             raise _refused("The statement has changed the encoding of its answer.", None) from None
         finally:
             self._places.release()
-
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        connection = self._params.connect()
-        try:
-            yield connection
-        finally:
-            connection.close()
 
     def _problem(self, error: psycopg2.Error) -> Problem:
         code = error.pgcode

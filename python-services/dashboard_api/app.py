@@ -11,15 +11,17 @@ from flask import Flask, Response, g, request
 
 from analytics_service.config import Settings
 from dashboard_api.adhoc import AdhocQueries
-from dashboard_api.auth import Authenticator, Guard, load_principals
+from dashboard_api.auth import Authenticator
 from dashboard_api.clients import client_address, parse_networks
 from dashboard_api.context import EXTENSION, Context, utc_now
 from dashboard_api.counters import ServerState
 from dashboard_api.database import Reader, Writer, reader_parameters
 from dashboard_api.errors import register_error_handlers
+from dashboard_api.guard import Guard
 from dashboard_api.metrics import ApiMetrics
 from dashboard_api.monitor import DatabaseMonitor
 from dashboard_api.paths import VERSION_PREFIX, prepare_paths, route_of, routes_of
+from dashboard_api.principals import load_principals
 from dashboard_api.reading import refuse_foreign
 from dashboard_api.replicas import ReplicaReport
 from dashboard_api.resources import BLUEPRINTS

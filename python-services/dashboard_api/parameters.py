@@ -6,20 +6,20 @@ as a `Declared`, so that `described(reads)` knows them all without a request.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-import msgspec
 from werkzeug.datastructures import MultiDict
 
-from analytics_service.domain.times import EPOCH, epoch_us, from_epoch_us, parse_moment
+from analytics_service.domain.times import EPOCH, parse_moment
 from analytics_service.domain.windows import WINDOWS, Window, window_named
-from dashboard_api.errors import invalid_parameters
+from dashboard_api.cursors import Cursor, parse_cursor
+from dashboard_api.declaring import Declared, DeclaredQuery
+
+__all__ = ["LARGEST_ID", "Declared", "Parameters", "described"]
 
 LONGEST_SERVICE = 255
 MOST_SERVICES = 500
@@ -31,44 +31,10 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _MOMENT = "ISO 8601 (without a zone: UTC), or relative such as -1h, -30m, -7d, or now."
 
 T = TypeVar("T")
-U = TypeVar("U")
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A query parameter as the API's description shows it; `schema` is JSON Schema."""
-
-    name: str
-    doc: str
-    schema: Mapping[str, object]
-    required: bool = False
-
-
-class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Where a page of rows ended: after the row of `service` at `timestamp_us` in `window`."""
-
-    window: str
-    timestamp_us: int
-    service: str
-
-    def encode(self) -> str:
-        """The opaque text that clients hand back."""
-        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
-
-    @property
-    def timestamp(self) -> datetime:
-        """Start of the row's window."""
-        return from_epoch_us(self.timestamp_us)
-
-
-class Parameters:
+class Parameters(DeclaredQuery):
     """The query of one request. Read all of it, then call `check`."""
-
-    def __init__(self, given: MultiDict[str, str], now: datetime) -> None:
-        self._given = given
-        self._now = now
-        self.problems: dict[str, str] = {}
-        self.declared: dict[str, Declared] = {}
 
     def window(self, default: str = "1min") -> Window:
         """`window`: the name of a window."""
@@ -79,8 +45,8 @@ class Parameters:
             return window_named(text)
 
         schema = {"type": "string", "enum": list(_WINDOW_NAMES), "default": default}
-        self._declare(Declared("window", "Size of the windows.", schema))
-        return self._single("window", parse, window_named(default))
+        self.declare(Declared("window", "Size of the windows.", schema))
+        return self.single("window", parse, window_named(default))
 
     def moment(
         self, name: str, default: str | None = None, doc: str = "A moment."
@@ -88,13 +54,13 @@ class Parameters:
         """`name`: a moment, see `parse_moment`."""
 
         def parse(text: str) -> datetime:
-            return parse_moment(text, self._now)
+            return parse_moment(text, self.now)
 
         schema: dict[str, object] = {"type": "string"}
         if default is not None:
             schema["default"] = default
-        self._declare(Declared(name, f"{doc} {_MOMENT}", schema))
-        return self._single(name, parse, None if default is None else parse(default))
+        self.declare(Declared(name, f"{doc} {_MOMENT}", schema))
+        return self.single(name, parse, None if default is None else parse(default))
 
     def span(self, since: str, until: str = "now") -> tuple[datetime, datetime]:
         """`from` and `to` with these defaults, the former before the latter."""
@@ -117,8 +83,8 @@ class Parameters:
         schema: dict[str, object] = {"type": "number", "minimum": low, "maximum": high}
         if default is not None:
             schema["default"] = default
-        self._declare(Declared(name, doc, schema))
-        return self._single(name, parse, default)
+        self.declare(Declared(name, doc, schema))
+        return self.single(name, parse, default)
 
     def choice(self, name: str, allowed: Sequence[str], default: T, doc: str = "") -> str | T:
         """`name`: one of `allowed`."""
@@ -131,8 +97,8 @@ class Parameters:
         schema: dict[str, object] = {"type": "string", "enum": list(allowed)}
         if default is not None:
             schema["default"] = default
-        self._declare(Declared(name, doc, schema))
-        return self._single(name, parse, default)
+        self.declare(Declared(name, doc, schema))
+        return self.single(name, parse, default)
 
     def choices(
         self, name: str, allowed: Sequence[str], default: Sequence[str], doc: str = ""
@@ -143,8 +109,8 @@ class Parameters:
             "items": {"type": "string", "enum": list(allowed)},
             "default": list(default),
         }
-        self._declare(Declared(name, f"{doc} Repeated, or a list with commas.", schema))
-        values = [part for value in self._given.getlist(name) for part in value.split(",")]
+        self.declare(Declared(name, f"{doc} Repeated, or a list with commas.", schema))
+        values = [part for value in self.given.getlist(name) for part in value.split(",")]
         if any(value not in allowed for value in values):
             self.problems[name] = f"must be some of {', '.join(allowed)}"
         return list(dict.fromkeys(values)) or list(default)
@@ -158,19 +124,14 @@ class Parameters:
             return text
 
         schema = {"type": "string", "minLength": 1, "maxLength": longest}
-        self._declare(Declared(name, doc, schema))
-        return self._single(name, parse, None)
+        self.declare(Declared(name, doc, schema))
+        return self.single(name, parse, None)
 
     def format(self) -> str:
         """`format`: json or csv, for answers that are a list; the Accept header does as well."""
         return self.choice(
             "format", ("json", "csv"), "json", "csv: the list alone, as RFC 4180 says."
         )
-
-    def parsed(self, name: str, parse: Callable[[str], T], default: T, declared: Declared) -> T:
-        """`name`: whatever `parse` makes of it, which raises ValueError saying what is allowed."""
-        self._declare(declared)
-        return self._single(name, parse, default)
 
     def integer(self, name: str, default: int, low: int, high: int, doc: str = "") -> int:
         """`name`: a whole number from `low` to `high`."""
@@ -181,8 +142,8 @@ class Parameters:
             return int(text)
 
         schema = {"type": "integer", "minimum": low, "maximum": high, "default": default}
-        self._declare(Declared(name, doc, schema))
-        return self._single(name, parse, default)
+        self.declare(Declared(name, doc, schema))
+        return self.single(name, parse, default)
 
     def services(self, name: str = "service") -> list[str] | None:
         """`name`, repeated or a list with commas: names of services; None when not given.
@@ -192,11 +153,11 @@ class Parameters:
         items = {"type": "string", "minLength": 1, "maxLength": LONGEST_SERVICE}
         schema = {"type": "array", "items": items, "maxItems": MOST_SERVICES}
         doc = "Only these services: repeated, or a list with commas. Default: all."
-        self._declare(Declared(name, doc, schema))
-        if name not in self._given:
+        self.declare(Declared(name, doc, schema))
+        if name not in self.given:
             return None
         found: dict[str, None] = {}
-        for value in self._given.getlist(name):
+        for value in self.given.getlist(name):
             parts = [part for part in value.split(",") if part]
             if not parts:
                 self.problems[name] = "must name a service"
@@ -213,21 +174,11 @@ class Parameters:
         """`name`: the `next_cursor` of an answer about the same window."""
 
         def parse(text: str) -> Cursor:
-            try:
-                padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-                found = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=Cursor)
-                epoch_us(found.timestamp)
-            except (UnicodeEncodeError, binascii.Error, msgspec.MsgspecError, OverflowError):
-                raise ValueError("must be the next_cursor of an earlier answer") from None
-            if "\0" in found.service:
-                raise ValueError("must be the next_cursor of an earlier answer")
-            if found.window != window.name:
-                raise ValueError(f"belongs to window {found.window!r}, not {window.name!r}")
-            return found
+            return parse_cursor(text, window)
 
         doc = "The next_cursor of the page before."
-        self._declare(Declared(name, doc, {"type": "string"}))
-        return self._single(name, parse, None)
+        self.declare(Declared(name, doc, {"type": "string"}))
+        return self.single(name, parse, None)
 
     def before_id(self, name: str = "cursor") -> int | None:
         """`name`: the `next_cursor` of an answer whose rows are in the order of their ids."""
@@ -238,42 +189,8 @@ class Parameters:
             return int(text)
 
         schema = {"type": "string", "pattern": "^[0-9]{1,19}$"}
-        self._declare(Declared(name, "The next_cursor of the page before.", schema))
-        return self._single(name, parse, None)
-
-    def has(self, name: str) -> bool:
-        """Whether `name` is given."""
-        return name in self._given
-
-    def refuse(self, name: str, why: str) -> None:
-        """Note that `name` cannot be used, unless something was found about it before."""
-        self.problems.setdefault(name, why)
-
-    def check(self) -> None:
-        """Raise Problem 400 if anything is wrong, unknown parameters included."""
-        for name, values in self._given.lists():
-            if name not in self.declared:
-                allowed = ", ".join(self.declared) or "none"
-                self.problems[name] = f"is not a parameter here; there are: {allowed}"
-            elif any("\0" in value for value in values):
-                self.problems[name] = "must not contain a NUL character"
-        if self.problems:
-            raise invalid_parameters(self.problems)
-
-    def _declare(self, declared: Declared) -> None:
-        self.declared[declared.name] = declared
-
-    def _single(self, name: str, parse: Callable[[str], T], default: U) -> T | U:
-        values = self._given.getlist(name)
-        if not values:
-            return default
-        try:
-            if len(values) > 1:
-                raise ValueError("must be given once")
-            return parse(values[0])
-        except ValueError as error:
-            self.problems[name] = str(error)
-            return default
+        self.declare(Declared(name, "The next_cursor of the page before.", schema))
+        return self.single(name, parse, None)
 
 
 def described(reads: Callable[[Parameters], object]) -> list[Declared]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from analytics_service.domain.windows import WINDOWS, Window
 from dashboard_api.ranges import first_start, is_kept
@@ -80,22 +81,27 @@ def plan_steps(
 
     `levels` are what is stored, each with the moment of its tier before which it is gone. Without
     `step_s` the shortest step that gives at most `points`, and that is kept so far back; with
-    `merging` false only steps that are stored as they are. What lies before every level is left out.
+    `merging` false only steps that are stored as they are. What lies before every level is left out,
+    and where nothing else is possible a first step that is not kept as a whole.
     Raises ValueError when nothing that is kept there makes up `step_s`, or it gives too many points.
     """
     floors = {level.name: first_start(level, kept_since_s.get(level.tier)) for level in levels}
     if None not in floors.values():
         start_s = max(start_s, min(floor for floor in floors.values() if floor is not None))
+    end_s = max(start_s, end_s)
     ladder = _LADDER_S if merging else tuple(level.seconds for level in levels)
-    for step in (step_s,) if step_s else ladder:
-        begin_s, stop_s = start_s - start_s % step, -(-end_s // step) * step
+    # Steps of several days seldom begin where a tier does: as a last resort the first one is left out.
+    for left_out, step in product((0, 1), (step_s,) if step_s else ladder):
+        begin_s, stop_s = start_s - start_s % step + left_out * step, -(-end_s // step) * step
+        count = (stop_s - begin_s) // step
+        if step_s is None and count > points and step != ladder[-1]:
+            continue
+        if step_s is not None and count > MOST_POINTS:
+            raise ValueError(
+                f"gives more than {MOST_POINTS} points: take a longer step, or a shorter range"
+            )
         window = _made_of(step, begin_s, levels, floors)
-        if step_s is None:
-            if (stop_s - begin_s) // step > points and step != ladder[-1]:
-                continue
-        elif (stop_s - begin_s) // step > MOST_POINTS:
-            raise ValueError(f"gives more than {MOST_POINTS} points: take a longer step or range")
-        if window is not None:
+        if window is not None and (count > 0 or not left_out):
             return Steps(window, step, begin_s, stop_s)
     finest = min(levels, key=lambda level: (floors[level.name] or 0, level.seconds))
     raise ValueError(

@@ -213,6 +213,9 @@ def test_what_is_archived_makes_steps_longer_or_is_left_out(
                 "/metrics/series", expect=400, from_="-16h", service="auth", step="1m"
             )
             assert "5min" in refused["detail"]
+            gone = asking.get("/metrics/series", from_="-50d", to="-40d", service="auth")
+            assert gone["from"] <= gone["to"]
+            assert gone["series"] == []
             older = asking.get("/metrics/series", from_="-40d", service="auth", metric=METRICS)
             assert epoch(older["from"]) == TODAY_S - DAY
             check_against_events(older, events, ["auth"])

@@ -8,7 +8,8 @@ import pytest
 
 from analytics_service.config import ConfigurationError, Settings, load_settings
 from analytics_service.passwords import Principal, hash_api_key, hash_password, verify_password
-from dashboard_api.auth import Authenticator, load_principals
+from dashboard_api.auth import Authenticator
+from dashboard_api.principals import load_principals
 
 ANNA = Principal("anna", "reader", hash_password("correct horse"))
 KEY = "slk_0123456789012345678901234567"

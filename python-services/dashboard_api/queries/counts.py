@@ -45,10 +45,10 @@ class Counts:
 
 def count_range(cursor: Cursor, plan: Plan, services: list[str] | None = None) -> list[Counts]:
     """The counts of every service with traffic in the plan's range."""
-    statement = select_pieces(plan.pieces, _COUNTED, services)
-    if statement is None:
+    rows, values = select_pieces(plan.pieces, _COUNTED, services)
+    if not values:
         return []
-    cursor.execute(_COUNTS.format(rows=statement[0]), statement[1])
+    cursor.execute(_COUNTS.format(rows=rows), values)
     return [Counts(*row) for row in cursor.fetchall()]
 
 
@@ -60,14 +60,14 @@ def count_plans(
     values: list[object] = []
     for name, plan in plans.items():
         marked = _MARKED.format(mark=sql.Literal(name))
-        statement = select_pieces(plan.pieces, marked, services)
-        if statement is not None:
-            selects.append(statement[0])
-            values += statement[1]
+        rows, more = select_pieces(plan.pieces, marked, services)
+        if more:
+            selects.append(rows)
+            values += more
     found: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     if selects:
-        rows = sql.SQL(" UNION ALL ").join(selects)
-        cursor.execute(_COUNTS_BY_MARK.format(rows=rows), values)
+        together = sql.SQL(" UNION ALL ").join(selects)
+        cursor.execute(_COUNTS_BY_MARK.format(rows=together), values)
         for name, service, total, failed in cursor.fetchall():
             found[service][name] = (total, failed)
     return found

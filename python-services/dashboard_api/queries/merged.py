@@ -138,8 +138,8 @@ def _state_column(name: str, figures: Collection[str]) -> sql.Composed:
 
 def select_pieces(
     pieces: Iterable[Piece], columns: sql.Composable, services: list[str] | None
-) -> tuple[sql.Composed, list[object]] | None:
-    """One statement with `columns` of the rows (`held`) of all pieces, and its values; None: no rows."""
+) -> tuple[sql.Composed, list[object]]:
+    """One statement with `columns` of the rows (`held`) of all pieces, and its values; both empty without pieces."""
     selects = []
     values: list[object] = []
     for piece in pieces:
@@ -151,14 +151,14 @@ def select_pieces(
                 select += sql.SQL(" AND held.service = ANY(%s)")
                 values.append(services)
             selects.append(select)
-    return (sql.SQL(" UNION ALL ").join(selects), values) if selects else None
+    return sql.SQL(" UNION ALL ").join(selects), values
 
 
 def streamed(
-    connection: Connection, statement: tuple[sql.Composed, list[object]] | None
+    connection: Connection, statement: tuple[sql.Composed, list[object]]
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of a statement a few at a time: a month of sketches does not fit into memory at once."""
-    if statement is None:
+    if not statement[1]:
         return
     # A cursor on the server.
     with connection.cursor(name="streamed") as cursor:

@@ -8,8 +8,8 @@ from datetime import datetime
 from psycopg2 import sql
 
 from analytics_service.domain.windows import Window
+from dashboard_api.cursors import Cursor
 from dashboard_api.database import Reader
-from dashboard_api.parameters import Cursor
 from dashboard_api.queries.columns import ROW_COLUMNS, names
 from dashboard_api.schemas.metrics import WindowRow
 

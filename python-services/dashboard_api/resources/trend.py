@@ -10,8 +10,9 @@ from flask import Blueprint, Response
 from analytics_service.domain.times import EPOCH, epoch_us
 from analytics_service.domain.windows import Window
 from dashboard_api.context import context
+from dashboard_api.cursors import Cursor
 from dashboard_api.operations import operation
-from dashboard_api.parameters import Cursor, Parameters
+from dashboard_api.parameters import Parameters
 from dashboard_api.queries.rows import RowFilter, newest_rows
 from dashboard_api.reading import read_query
 from dashboard_api.responses import list_answer
