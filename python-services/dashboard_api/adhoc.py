@@ -89,7 +89,7 @@ class AdhocQueries:
         Raises Problem 400 with PostgreSQL's message and code when the statement is at fault, 503 when the
         database is, or enough statements are running.
         """
-        if not self._places.acquire(blocking=False):
+        if not self._places.acquire(blocking=False):  # pylint: disable=consider-using-with  # `with` would wait
             raise unavailable("Enough statements are running; try again.")
         try:
             with deadline(_DEADLINE_S), closing(self._params.connect()) as connection:
