@@ -13,7 +13,7 @@ LOCK := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extr
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --cov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stack test test-faults check docs bench clean lock coverage
+.PHONY: help setup demo stack test test-faults test-faults-alerts check docs bench clean lock coverage
 
 help: ## this list
 	@scripts/help.sh $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,9 @@ test: setup ## every test, with coverage; ARGS="-k name" for some
 
 test-faults: setup ## kill, freeze, cut and fill under a stream, ten seeds, then compare; ARGS="--minutes 15" is a soak
 	@$(BIN)/python -m tests.faults $(or $(ARGS),--seeds 1..10 --recovery 3)
+
+test-faults-alerts: setup ## the same under alerts: each is told, in order, and nothing restarts; ARGS="--seeds 7 --minutes 15"
+	@$(BIN)/python -m tests.faults.alerts $(or $(ARGS),--seeds 1..5 --minutes 3)
 
 coverage: setup ## every test, then each uncovered line, and htmlcov/index.html
 	@$(PYTEST) --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)

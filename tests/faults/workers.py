@@ -1,4 +1,4 @@
-"""The product's workers under a supervisor: chosen, killed, frozen, added and removed, and watched."""
+"""The product's processes under a supervisor: chosen, killed, frozen, added and removed, and watched."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ class Worker:
 
     number: int
     process: WorkerProcess
+    role: str = "worker"
     busy: bool = False
     ending: bool = False
 
     @property
     def name(self) -> str:
         """As in the report."""
-        return f"worker {self.number}"
+        return f"{self.role} {self.number}"
 
     @property
     def reading(self) -> bool:
@@ -52,6 +53,7 @@ class Workers:
     env: Mapping[str, str]
     directory: Path
     say: Callable[[str], None]
+    command: str = "analytics"
     all: list[Worker] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -74,22 +76,26 @@ class Workers:
         """One more worker."""
         with self._lock:
             number = len(self.all) + 1
-            process = WorkerProcess(self.env, self.directory / f"worker-{number}.log")
-            worker = Worker(number, process)
+            name = "worker" if self.command == "analytics" else self.command
+            log = self.directory / f"{name}-{number}.log"
+            worker = Worker(number, WorkerProcess(self.env, log, self.command), name)
             self.all.append(worker)
             return worker
 
     @contextlib.contextmanager
-    def borrowed(self, target: int, *, reading: bool = False) -> Iterator[Worker | None]:
+    def borrowed(
+        self, target: int, *, reading: bool = False, pid: int | None = None
+    ) -> Iterator[Worker | None]:
         """A running worker to which nothing else is being done meanwhile; None when there is none.
 
-        With `reading` only those that have begun to read.
+        With `reading` only those that have begun to read, with `pid` only that one.
         """
         with self._lock:
             free = [
                 w for w in self.all if not w.busy and not w.ending and w.process.exit_code is None
             ]
             free = [w for w in free if w.reading or not reading]
+            free = [w for w in free if pid in (None, w.process.pid)]
             worker = free[target % len(free)] if free else None
             if worker is not None:
                 worker.busy = True
