@@ -19,7 +19,7 @@ from tests.faults.alerts.people import People
 from tests.faults.alerts.plan import Fault
 from tests.faults.alerts.scene import RULES, Scene, open_scene, start_all, unforeseen
 from tests.faults.alerts.stream import Stream
-from tests.faults.alerts.timeline import Course, courses
+from tests.faults.alerts.town import Town
 from tests.faults.alerts.trouble import make_trouble
 from tests.faults.alerts.watch import Watch
 from tests.faults.arena import Arena, Say
@@ -52,45 +52,6 @@ class Outcome:
         return {"good": self.good, **asdict(self)}
 
 
-class Town:
-    """The services and where each stands in its course; called by the stream's thread."""
-
-    def __init__(self, seed: int, services: Sequence[str], watch: Watch) -> None:
-        self.courses = {each.service: each for each in courses(seed, services)}
-        self._watch = watch
-        for course in self.courses.values():
-            course.begin(time.time())
-
-    def switch(self, service: str, now_s: float) -> bool:
-        """Whether the service is in trouble at this moment."""
-        course = self.courses[service]
-        open_rules = (
-            self._watch.fired(service) if course.current is not None else self._watch.begun(service)
-        )
-        return course.advance(now_s, open_rules, len(RULES))
-
-    def sent(self, service: str, sick: bool) -> None:
-        """The broker has what makes the service so."""
-        outbreaks = self.courses[service].outbreaks
-        if not outbreaks:
-            return
-        last = outbreaks[-1]
-        if sick and last.sick_s is None:
-            last.sick_s = time.time()
-        if not sick and last.ended_s is not None and last.well_s is None:
-            last.well_s = time.time()
-
-    def finish(self) -> None:
-        """No outbreak begins any more."""
-        for course in self.courses.values():
-            course.finish()
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether every service is well, and the broker knows."""
-        return all(_is_quiet(course) for course in self.courses.values())
-
-
 def run_plan(arena: Arena, seed: int, plan: Sequence[Fault], seconds: float, say: Say) -> Outcome:
     """Carry out `plan` within `seconds` seconds and judge what came of it.
 
@@ -104,7 +65,7 @@ def run_plan(arena: Arena, seed: int, plan: Sequence[Fault], seconds: float, say
         start_all(scene)
         make_trouble(seed, scene.web, scene.smtp)
         watch = closing.enter_context(Watch(scene.database))
-        town = Town(seed, SERVICES, watch)
+        town = Town(seed, SERVICES, len(RULES), watch)
         stream = closing.enter_context(
             Stream(
                 arena.stack.kafka_bootstrap_servers,
@@ -119,8 +80,7 @@ def run_plan(arena: Arena, seed: int, plan: Sequence[Fault], seconds: float, say
             log = carry_out(scene, plan, seconds, stream.check, say)
         town.finish()
         problems = _wait_quiet(scene, town, stream, say)
-        outbreaks = [each for course in town.courses.values() for each in course.outbreaks]
-        records = gather(scene, watch, RULES, outbreaks)
+        records = gather(scene, watch, RULES, town.outbreaks)
         counted = figures(records) | {
             "events": stream.events,
             "taken on": people.acknowledged,
@@ -165,10 +125,6 @@ def _ends(scene: Scene) -> list[str]:
     if scene.arena.broker.ended_by_itself or scene.arena.postgres.ended_by_itself:
         counts["a server ended by itself"] += 1
     return list(counts)
-
-
-def _is_quiet(course: Course) -> bool:
-    return course.is_quiet and all(each.well_s is not None for each in course.outbreaks)
 
 
 def _told(done: Done) -> dict[str, Any]:
