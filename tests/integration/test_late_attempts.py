@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
+from typing import cast
 
 import pytest
 
+from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.adapters.timescale.deliveries import note_sent, read_view, tell_end_again
+from analytics_service.adapters.timescale.episodes import missed, take_in
+from analytics_service.adapters.timescale.leases import Lease, take
+from analytics_service.config import load_settings
+from analytics_service.domain.alert_messages import read_alert_message
+from analytics_service.domain.notices import Outcome
+from analytics_service.notifying.dispatcher import Dispatcher
+from analytics_service.notifying.held_lease import HeldLease
+from analytics_service.notifying.manners import manner_of
 from devstack.ports import free_port
 from tests.alert_rows import add_deliveries, fire, resolve, rule
 from tests.databases import Database
@@ -16,6 +27,7 @@ from tests.integration.alert_topic import AlertTopic
 from tests.waiting import wait_until
 
 SOON_S = 60.0
+CHANNELS, SLACK = "{notification_channels}", '["slack"]'
 LATE = str(uuid.uuid4())
 _SETTLED = """
     UPDATE notified_episodes SET status = 'resolved', settled_at = now(), settled_channels = '{pagerduty,slack}',
@@ -66,6 +78,59 @@ def test_nothing_is_told_again_when_nothing_came_late(database: Database) -> Non
         assert tell_end_again(cur, "slack", LATE) == 0
         assert tell_end_again(cur, "pagerduty", str(uuid.uuid4())) == 0
         assert read_view(cur, "pagerduty", 60.0).told == {}
+
+
+class Waking:
+    """A lease that is lost between the decision and the sending: its holder was frozen there."""
+
+    is_caught_up = True
+
+    def __init__(self, lease: Lease) -> None:
+        self._answers: list[tuple[Lease, float] | None] = [(lease, 0.0)]
+
+    def current(self) -> tuple[Lease, float] | None:
+        """Ours, and then not."""
+        return self._answers.pop() if self._answers else None
+
+
+class Silent:
+    """A channel that nothing must reach."""
+
+    name = "slack"
+    sent = 0
+
+    def send(self, _: object) -> Outcome:
+        """Count."""
+        self.sent += 1
+        return Outcome("sent", "ok")
+
+
+def test_who_wakes_up_too_late_does_not_send(database: Database) -> None:
+    settings = load_settings({**database.env, "APP_ENV": "test"}, env_file=None)
+    fire(database, rule(), at_s=time.time())
+    database.execute(
+        "UPDATE alert_outbox SET message = jsonb_set(message, %s, %s)", CHANNELS, SLACK
+    )
+    with contextlib.closing(database.connect()) as conn:
+        conn.autocommit = False
+        lease = take(conn, "alert-notifier", "me", 600.0)
+        assert lease is not None
+        with conn, conn.cursor() as cur:
+            for message in missed(cur, 600.0, late_s=0.0):
+                take_in(cur, read_alert_message(message))
+    sender = Silent()
+    dispatcher = Dispatcher(
+        sender, manner_of("slack", settings), parameters(settings), cast(HeldLease, Waking(lease))
+    )
+    # What fired just now waits a second for company; the decision comes after that.
+    database.execute("UPDATE notified_episodes SET changed_at = now() - interval '20 seconds'")
+    dispatcher.start()
+    tried = "SELECT status, attempts FROM alert_deliveries"
+    wait_until(lambda: database.rows(tried) == [("pending", 1)], SOON_S, "an attempt is noted")
+    dispatcher.end()
+    dispatcher.join()
+    assert sender.sent == 0
+    assert database.rows(tried) == [("pending", 1)]
 
 
 def test_a_trigger_that_arrives_after_the_end_does_not_stay_open(alerts: AlertTopic) -> None:
