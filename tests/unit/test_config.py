@@ -81,6 +81,14 @@ OPTIONS: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "API_HOST": ("127.0.0.1", [("0.0.0.0", "0.0.0.0")], ["nul\0"]),
     "API_PORT": (8005, [("0", 0)], ["65536"]),
     "API_METRICS_PORT": (9105, [("0", 0)], ["65536"]),
+    "API_TRUSTED_PROXIES": (
+        (),
+        [
+            ("10.1.1.1, 172.16.0.0/12,", ("10.1.1.1/32", "172.16.0.0/12")),
+            ("2001:db8::/32", ("2001:db8::/32",)),
+        ],
+        ["nginx", "10.0.0.0/33", "1.2.3"],
+    ),
     "API_USERS": ("", [("a:admin:hash", "a:admin:hash")], ["nul\0"]),
     "API_USERS_FILE": (None, [("/run/users", Path("/run/users"))], []),
     "API_KEYS": ("", [("k:viewer:hash", "k:viewer:hash")], ["nul\0"]),
