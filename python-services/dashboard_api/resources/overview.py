@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import Blueprint, Response
+from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.adapters.timescale.alert_records import deliveries_of, history_of
 from dashboard_api.briefs import newest_brief
@@ -17,6 +18,7 @@ from dashboard_api.parameters import Parameters
 from dashboard_api.paths import NUMBER
 from dashboard_api.queries import pipeline
 from dashboard_api.queries.alert_stats import channel_figures
+from dashboard_api.queries.dead_letters import SHOWN_BYTES, LetterFilter, find_letters
 from dashboard_api.queries.overview import Brief
 from dashboard_api.queries.rules import rule_named
 from dashboard_api.queries.service_overview import chart_points, letters_naming, thresholds_of
@@ -29,12 +31,15 @@ from dashboard_api.queries.shown_alerts import (
 )
 from dashboard_api.reading import read_nothing, read_query
 from dashboard_api.resources.alerts import known_alert
+from dashboard_api.resources.dead_letters import STATUSES
 from dashboard_api.resources.silences import silence_row
 from dashboard_api.responses import json_answer
 from dashboard_api.schemas.alerts import Delivery, HistoryStep
 from dashboard_api.schemas.overview import (
     AlertOverview,
     AlertsOverview,
+    ChartPoints,
+    DeadLettersOverview,
     Head,
     Overview,
     ServiceOverview,
@@ -46,6 +51,7 @@ from dashboard_api.who import person, role
 LONGEST_SERVICE = 255
 LONGEST_RANGE = timedelta(days=366)
 RESOLVED_FOR = timedelta(days=1)
+LETTERS_AT_ONCE = 50
 
 blueprint = Blueprint("overview", __name__)
 
@@ -55,6 +61,7 @@ class _Wanted:
     service: str
     since: datetime
     until: datetime
+    with_chart: bool
 
 
 def _read_service(query: Parameters) -> _Wanted:
@@ -64,7 +71,13 @@ def _read_service(query: Parameters) -> _Wanted:
         query.refuse("service", "must name a service")
     if until - since > LONGEST_RANGE:
         query.refuse("from", f"must lie at most {LONGEST_RANGE.days} days before `to`")
-    return _Wanted(service or "", since, until)
+    chart = query.choice("chart", ("yes", "no"), "yes", "no: without the points, which cost most.")
+    return _Wanted(service or "", since, until, chart == "yes")
+
+
+def _read_letters(query: Parameters) -> LetterFilter:
+    status = query.choice("status", STATUSES, "pending", "Only letters in this state.")
+    return LetterFilter(before_id=query.before_id(), status=None if status == "all" else status)
 
 
 @blueprint.get("/overview")
@@ -84,12 +97,8 @@ def service_overview() -> Response:
     """Its figures, the points of its charts, the episodes of its alerts in the range, and its last dead letters."""
     wanted = read_query(_read_service)
     brief = newest_brief()
-    shared = context()
-    with shared.reader.snapshot() as cursor:
-        try:
-            chart = chart_points(cursor, shared, wanted.service, wanted.since, wanted.until)
-        except ValueError as error:
-            raise invalid_parameters({"from": str(error)}) from None
+    with context().reader.snapshot() as cursor:
+        chart = _chart(cursor, wanted) if wanted.with_chart else None
         episodes = episodes_of(cursor, wanted.service, wanted.since, wanted.until)
         answer = ServiceOverview(
             head=_head(brief),
@@ -143,6 +152,21 @@ def alert_overview(alert_id: int) -> Response:
     return compressed(json_answer(answer))
 
 
+@blueprint.get("/overview/dead-letters")
+@operation("What the page shows of dead letters", answer=DeadLettersOverview, reads=_read_letters)
+def dead_letters_overview() -> Response:
+    """As `/dead-letters`, at most 50 at once; a reader sees that there is nothing for them."""
+    wanted = read_query(_read_letters)
+    brief = newest_brief()
+    if role() != "admin":
+        return json_answer(DeadLettersOverview(_head(brief), None, None))
+    with context().reader.snapshot() as cursor:
+        found = find_letters(cursor, wanted, LETTERS_AT_ONCE + 1, SHOWN_BYTES)
+    page = found[:LETTERS_AT_ONCE]
+    next_cursor = str(page[-1].id) if len(found) > LETTERS_AT_ONCE else None
+    return compressed(json_answer(DeadLettersOverview(_head(brief), page, next_cursor)))
+
+
 @blueprint.get("/overview/system")
 @operation("What the page shows of the pipeline", answer=SystemOverview)
 def system_overview() -> Response:
@@ -163,6 +187,13 @@ def system_overview() -> Response:
             channels=channel_figures(cursor),
         )
     return compressed(json_answer(answer))
+
+
+def _chart(cursor: Cursor, wanted: _Wanted) -> ChartPoints:
+    try:
+        return chart_points(cursor, context(), wanted.service, wanted.since, wanted.until)
+    except ValueError as error:
+        raise invalid_parameters({"from": str(error)}) from None
 
 
 def _head(brief: Brief) -> Head:

@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from dashboard_api.schemas.alert_stats import ChannelFigures
 from dashboard_api.schemas.alerts import AlertRow, Delivery, HistoryStep
-from dashboard_api.schemas.base import Answer
+from dashboard_api.schemas.base import Answer, NextCursor
+from dashboard_api.schemas.dead_letters import DeadLetter
 from dashboard_api.schemas.rules import RuleRow
 from dashboard_api.schemas.services import HealthStatus, ServiceHealth
 from dashboard_api.schemas.silences import SilenceRow
@@ -132,7 +133,7 @@ class ServiceOverview(Answer, kw_only=True):
     head: Head
     name: str
     service: ServiceHealth | None
-    chart: ChartPoints
+    chart: Annotated[ChartPoints | None, Meta(description="Null: not asked for.")]
     thresholds: Annotated[list[Threshold], Meta(description="Of enabled rules that watch it.")]
     alerts: Annotated[
         list[ShownAlert], Meta(description="Open ones, and episodes that touch the range.")
@@ -160,6 +161,14 @@ class AlertOverview(Answer):
     rule: RuleRow | None
     history: list[HistoryStep]
     silences: list[SilenceRow]
+
+
+class DeadLettersOverview(Answer):
+    """A page of dead letters, newest first."""
+
+    head: Head
+    dead_letters: Annotated[list[DeadLetter] | None, Meta(description="Null: only for role admin.")]
+    next_cursor: NextCursor
 
 
 class PartitionFigures(Answer, kw_only=True):

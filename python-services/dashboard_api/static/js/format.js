@@ -14,10 +14,10 @@ const DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
 export function number(value) {
   if (value === null || value === undefined) return NOTHING;
   if (value === 0) return "0";
-  if (Math.abs(value) < 0.01) return value < 0 ? `${MINUS}0.01` : "<0.01";
-  return THREE.format(value);
+  const size = Math.abs(value);
+  if (size < 0.001) return "<0.001";
+  return size < 1 ? value.toFixed(3) : THREE.format(value);
 }
-const MINUS = "\u2212";
 
 /** @param {number | null | undefined} value */
 export function count(value) {

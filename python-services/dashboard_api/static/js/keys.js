@@ -23,7 +23,7 @@ export function listenToKeys(act) {
       return;
     }
     const keys = {
-      "/": () => document.querySelector("#filter")?.focus(),
+      "/": filter,
       j: () => move(1),
       k: () => move(-1),
       a: () => act("acknowledge", row()),
@@ -44,6 +44,11 @@ export function help() {
       h("dl", { class: "keys" },
         KEYS.map(([key, does]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, does)]).flat()),
       h("form", { method: "dialog", class: "buttons" }, h("button", { type: "submit" }, "Close"))));
+}
+
+function filter() {
+  const field = document.querySelector("#filter");
+  if (field instanceof HTMLElement) field.focus();
 }
 
 /** @returns {HTMLElement[]} */

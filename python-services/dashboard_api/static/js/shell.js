@@ -1,7 +1,7 @@
 /** What is around every view: navigation, the sentence that says it all, and what does not work. */
 
 import { ApiError } from "./api.js";
-import { h, one } from "./dom.js";
+import { h, one, s } from "./dom.js";
 import { duration } from "./format.js";
 import { ageOf, sentence } from "./headline.js";
 import { linkTo } from "./router.js";
@@ -27,7 +27,10 @@ export function buildShell() {
         PLACES.map(({ name, label, path }) =>
           h("a", { href: linkTo(path), "data-place": name }, label, h("span", { class: "badge", hidden: true })))),
       h("div", { class: "tools" },
-        h("button", { type: "button", "data-do": "theme", "aria-label": "Switch between light and dark" }, "Theme"),
+        h("button", { type: "button", "data-do": "theme", "aria-label": "Switch between light and dark" },
+          s("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
+            s("circle", { cx: 8, cy: 8, r: 6, fill: "none", stroke: "currentcolor", "stroke-width": 1.5 }),
+            s("path", { d: "M8 2a6 6 0 0 1 0 12Z", fill: "currentcolor" }))),
         h("button", { type: "button", "data-do": "help", "aria-label": "Keyboard shortcuts" }, "?"),
         h("span", { id: "you", class: "muted" }),
         h("button", { type: "button", "data-do": "log-out", hidden: true }, "Log out"))),

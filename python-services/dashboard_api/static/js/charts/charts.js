@@ -21,7 +21,7 @@ export const charts = {
    * @param {any} data answer of the API about a service
    */
   async show(place, data) {
-    loading ??= import("../../vendor/uPlot.js").then((module) => module.default, () => null);
+    loading ??= load();
     const Plot = await loading;
     if (!place.isConnected) return;
     if (!Plot) return missing(place);
@@ -40,6 +40,18 @@ export const charts = {
     shown = null;
   },
 };
+
+/** The library, or null where it is not installed. */
+async function load() {
+  const vendor = (/** @type {string} */ name) => new URL(`../../vendor/${name}`, import.meta.url).href;
+  try {
+    const module = await import(vendor("uPlot.js"));
+    document.head.append(h("link", { rel: "stylesheet", href: vendor("uPlot.css") }));
+    return module.default;
+  } catch {
+    return null;
+  }
+}
 
 /** @param {any} Plot @param {HTMLElement} place @param {any} data */
 function build(Plot, place, data) {

@@ -3,6 +3,9 @@
 import { now } from "../moment.js";
 import { colour } from "../theme.js";
 
+/** Height of the strip above an alert's shade. */
+const STRIP = 3;
+
 /** @typedef {{threshold: number, severity: string, operator: string}} Threshold */
 
 /**
@@ -12,11 +15,19 @@ import { colour } from "../theme.js";
  */
 export function drawEpisodes(plot, alerts) {
   const nowS = now() / 1000;
-  for (const alert of alerts) {
+  for (const alert of [...alerts].sort(worstLast)) {
     if (!alert.active_since) continue;
     const until = alert.resolved_at ? Date.parse(alert.resolved_at) / 1000 : nowS;
-    shade(plot, Date.parse(alert.active_since) / 1000, until, colour(alert.severity === "critical" ? "shade-bad" : "shade-fair"));
+    const tone = alert.severity === "critical" ? "bad" : "fair";
+    const from = Date.parse(alert.active_since) / 1000;
+    shade(plot, from, until, colour(`shade-${tone}`));
+    shade(plot, from, until, colour(tone), STRIP);
   }
+}
+
+/** @param {{severity: string}} a @param {{severity: string}} b */
+function worstLast(a, b) {
+  return Number(a.severity === "critical") - Number(b.severity === "critical");
 }
 
 /**
@@ -62,14 +73,14 @@ export function lowestThreshold(thresholds) {
   return thresholds.length ? Math.min(...thresholds.map(({ threshold }) => threshold)) : null;
 }
 
-/** @param {any} plot @param {number} from @param {number} until @param {string} fill */
-function shade(plot, from, until, fill) {
+/** @param {any} plot @param {number} from @param {number} until @param {string} fill @param {number} [height] all of it */
+function shade(plot, from, until, fill, height) {
   const { ctx, bbox, scales } = plot;
   const [first, last] = [Math.max(from, scales.x.min), Math.min(until, scales.x.max)];
   if (first >= last) return;
   const left = plot.valToPos(first, "x", true);
   ctx.save();
   ctx.fillStyle = fill;
-  ctx.fillRect(left, bbox.top, Math.max(plot.valToPos(last, "x", true) - left, devicePixelRatio), bbox.height);
+  ctx.fillRect(left, bbox.top, Math.max(plot.valToPos(last, "x", true) - left, devicePixelRatio), height ? height * devicePixelRatio : bbox.height);
   ctx.restore();
 }

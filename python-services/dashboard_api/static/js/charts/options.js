@@ -27,6 +27,7 @@ const DAY_S = 86_400;
  */
 export function options(Plot, kind, figure, width, height, hands) {
   const faint = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  /** @type {Record<string, unknown>[]} */
   const axes = [
     { ...faint, values: times, space: 70, size: 28 },
     { ...faint, values: (/** @type {any} */ _plot, /** @type {number[]} */ at) => at.map((value) => COMPACT.format(value)), size: LEFT, space: 36 },

@@ -1,6 +1,6 @@
 /** What a service promised, what is left of it, and when that is used up, in words. */
 
-import { h } from "../dom.js";
+import { h, s } from "../dom.js";
 import { count, duration, number } from "../format.js";
 
 const DAY_S = 86_400;
@@ -26,7 +26,9 @@ export function budget(level) {
   const tone = left <= 0 ? "bad" : left < 0.25 ? "fair" : "good";
   return h("div", { class: "budget" },
     h("p", { class: `big ${tone}` }, left > 0 ? `${number(left * 100)} % left` : "Used up"),
-    h("meter", { min: 0, max: 1, low: 0.25, high: 0.5, optimum: 1, value: share, "aria-label": "Error budget left" }),
+    s("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
+      s("rect", { class: "track", width: 100, height: 6 }),
+      s("rect", { class: `left ${tone}`, width: (share * 100).toFixed(2), height: 6 })),
     h("p", { class: "muted" },
       `${number(level.uptime_percent)} % of ${level.objective} % over ${level.days} days: `,
       left > 0 ? `${count(level.failed_requests_left)} more may fail.` : `${count(-(level.failed_requests_left ?? 0))} too many failed.`),

@@ -31,7 +31,7 @@ function head(name, label, unit, order) {
   const isText = name === "service" || name === "status";
   const isSorted = order.replace("-", "") === name || (!order && name === "status");
   const goesDown = isText ? order.startsWith("-") : isSorted && !order.startsWith("-");
-  return h("th", { scope: "col", role: "columnheader", class: isText ? name : "number", "aria-sort": isSorted ? (goesDown ? "descending" : "ascending") : null },
+  return h("th", { scope: "col", role: "columnheader", class: name === "status" ? "state" : isText ? "name" : "number", "aria-sort": isSorted ? (goesDown ? "descending" : "ascending") : null },
     h("button", { type: "button", "data-do": "sort", "data-by": name },
       label, unit ? h("span", { class: "unit" }, unit) : null,
       h("span", { class: "arrow", "aria-hidden": "true" }, isSorted ? (goesDown ? "\u2193" : "\u2191") : "")));

@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { clock, count } from "../format.js";
-import { skeleton } from "./states.js";
+import { denied, skeleton } from "./states.js";
 
 const STATUSES = ["pending", "replayed", "discarded", "all"];
 
@@ -11,18 +11,20 @@ export const deadLetters = {
   title: () => "Dead letters",
   path: (/** @type {import("../router.js").Route} */ { params }) => {
     const status = params.get("status") ?? "";
-    const query = new URLSearchParams({ limit: "50", status: STATUSES.includes(status) ? status : "pending" });
+    const query = new URLSearchParams({ status: STATUSES.includes(status) ? status : "pending" });
     const before = params.get("before") ?? "";
     if (/^\d{1,19}$/.test(before)) query.set("cursor", before);
-    return `dead-letters?${query}`;
+    return `overview/dead-letters?${query}`;
   },
   skeleton: () => skeleton(6),
 
   /**
-   * @param {{dead_letters: any[], next_cursor: string | null}} data
+   * @param {{dead_letters: any[] | null, next_cursor: string | null}} data
    * @param {import("../router.js").Route} route
+   * @param {import("../headline.js").Head | null} head
    */
-  render({ dead_letters: letters, next_cursor: next }, { params }) {
+  render({ dead_letters: letters, next_cursor: next }, { params }, head) {
+    if (letters === null) return denied(head);
     const status = params.get("status") ?? "pending";
     return [
       h("div", { class: "row-tools" },

@@ -12,9 +12,14 @@ import { linkTo } from "../router.js";
 import { skeleton } from "./states.js";
 
 const BUDGET_EVERY_MS = 60_000;
+/** Steps from this length on do not move in two seconds: their points are asked for less often. */
+const LONG_STEP_S = 900;
+const LONG_STEPS_EVERY_MS = 30_000;
 
 /** @type {{service: string, at: number, level: any} | null} */
 let known = null;
+/** @type {{path: string, at: number, chart: any} | null} */
+let drawn = null;
 
 export const service = {
   name: "service",
@@ -25,19 +30,22 @@ export const service = {
   skeleton: () => skeleton(4),
 
   /**
-   * The error budget moves slowly: it is asked for once a minute.
+   * The error budget moves slowly: it is asked for once a minute. So do the points of long ranges.
    * @param {import("../router.js").Route} route
    * @param {AbortSignal} signal
    */
   async load(route, signal) {
     const name = route.path[1];
-    const answer = await ask(service.path(route), { signal });
+    const path = service.path(route);
+    const isDrawn = drawn?.path === path && drawn.chart.step_seconds >= LONG_STEP_S && performance.now() - drawn.at < LONG_STEPS_EVERY_MS;
+    const answer = await ask(isDrawn ? `${path}&chart=no` : path, { signal });
+    if (!isDrawn) drawn = { path, at: performance.now(), chart: answer.chart };
     if (known?.service !== name || performance.now() - known.at > BUDGET_EVERY_MS) {
       const levels = await ask(`sla?${new URLSearchParams({ service: name })}`, { signal });
       const level = levels.services.find((/** @type {{service: string}} */ each) => each.service === name);
       known = { service: name, at: performance.now(), level: level ? { ...level, days: levels.days, objective: levels.objective } : null };
     }
-    return { ...answer, level: known.level };
+    return { ...answer, chart: drawn?.chart, level: known.level };
   },
 
   /**

@@ -1,0 +1,46 @@
+"""One browser and one API on a filled database for all tests of the page that change nothing others look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from devstack.api import Stack
+from tests.api_support import RunningApi, fresh_database, running_api
+from tests.databases import Database
+from tests.system.page import USERS, Visitor, fill, launch, need_chromium
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium; a new profile for each page that is opened."""
+    need_chromium()
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def page_database(stack: Stack, migrated_template: str) -> Iterator[Database]:
+    """Half an hour of some services."""
+    with fresh_database(stack, migrated_template) as database:
+        fill(database)
+        yield database
+
+
+@pytest.fixture(scope="session")
+def page_api(page_database: Database) -> Iterator[RunningApi]:
+    """An API on it, with the users admin and reader."""
+    with running_api({**page_database.env, "API_USERS": USERS}, "--workers", "1") as api:
+        yield api
+
+
+@pytest.fixture
+def visitor(browser: Browser, page_api: RunningApi) -> Iterator[Visitor]:
+    """Somebody whose page must not complain."""
+    somebody = Visitor(browser, page_api.url)
+    yield somebody
+    assert somebody.complaints == []
