@@ -122,6 +122,7 @@ class Stage:
         with crew.borrowed(0, pid=self.sender().process.pid):
             others = [n for n in crew.all if not n.ending and not n.busy]
         for other in others:
+            other.process.wait_ready()  # from then on it knows how to end
             crew.remove(other)
         return lambda: _ready(crew.start())
 
