@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
 from analytics_service.domain.windows import window_named
-from dashboard_api.errors import Problem
 from dashboard_api.cursors import Cursor
+from dashboard_api.errors import Problem
 from dashboard_api.parameters import Parameters
 
 NOW = datetime(2026, 3, 10, 12, 0, 0, tzinfo=UTC)
