@@ -131,7 +131,7 @@ def _overrides(units: Mapping[str, str]) -> list[Json]:
 
 def _options(kind: str) -> Json:
     last: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
-    return {
+    by_kind: dict[str, Json] = {
         "timeseries": {
             "legend": {"displayMode": "table", "placement": "bottom", "calcs": ["lastNotNull"]},
             "tooltip": {"mode": "multi", "sort": "desc"},
@@ -143,4 +143,5 @@ def _options(kind: str) -> Json:
             "displayMode": "basic",
         },
         "table": {"showHeader": True, "cellHeight": "sm"},
-    }[kind]
+    }
+    return by_kind[kind]
