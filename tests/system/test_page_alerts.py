@@ -19,7 +19,6 @@ def status_of(database: Database, alert_id: int) -> str:
     return str(status)
 
 
-
 def focus(page: Page, name: str) -> None:
     """Go down with j until this alert has the focus."""
     link = page.get_by_role("link", name=name)
@@ -45,9 +44,7 @@ def test_acknowledge_in_two_key_strokes(visitor: Visitor, page_database: Databas
     assert page_database.rows(history, number) == [("admin", "Looking into it")]
 
 
-def test_silence_with_a_comment_and_take_it_back(
-    visitor: Visitor, page_database: Database
-) -> None:
+def test_silence_with_a_comment_and_take_it_back(visitor: Visitor, page_database: Database) -> None:
     fire(page_database, "cart", name="to be silenced")
     with visitor.tab() as page:
         visitor.enter(page, "alerts")
@@ -159,8 +156,8 @@ def test_j_and_k_and_sorting(visitor: Visitor) -> None:
 
 def test_send_a_dead_letter_again(visitor: Visitor, page_database: Database) -> None:
     page_database.execute(
-        "INSERT INTO analytics_dead_letters (topic, topic_incarnation, kafka_partition, kafka_offset, reason, raw_value)"
-        " VALUES ('stacklens-analytics', 1, 0, 3, 'invalid_field:latency_ms', %s)",
+        "INSERT INTO analytics_dead_letters (topic, topic_incarnation, kafka_partition, kafka_offset, reason,"
+        " raw_value) VALUES ('stacklens-analytics', 1, 0, 3, 'invalid_field:latency_ms', %s)",
         b"<img src=x onerror=window.hacked=1>",
     )
     with visitor.tab() as page:

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.api_support import RunningApi, running_api, store_events
 from tests.databases import Database
-from tests.system.page import BROWSER, USERS, Visitor, events_now, fill, keep_up
+from tests.system.page import BROWSER, Visitor, events_now, fill, keep_up, users
 
 pytestmark = BROWSER
 HIDE = """
@@ -87,7 +87,7 @@ def test_a_lost_api_is_told_the_figures_stay_and_it_comes_back(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    env = {**database.env, "API_USERS": USERS, "API_PORT": str(port)}
+    env = {**database.env, "API_USERS": users(), "API_PORT": str(port)}
     visitor = Visitor(browser, f"http://127.0.0.1:{port}")
     with visitor.tab() as page:
         with running_api(env, "--workers", "1"):
@@ -103,7 +103,7 @@ def test_a_lost_api_is_told_the_figures_stay_and_it_comes_back(
 
 
 def test_without_any_event_the_page_teaches(browser: Browser, database: Database) -> None:
-    with running_api({**database.env, "API_USERS": USERS}, "--workers", "1") as api:
+    with running_api({**database.env, "API_USERS": users()}, "--workers", "1") as api:
         visitor = Visitor(browser, api.url)
         with visitor.tab() as page:
             visitor.enter(page)

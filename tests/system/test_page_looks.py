@@ -124,7 +124,7 @@ def test_landmarks_and_the_sentence(visitor: Visitor) -> None:
 
 def test_whoever_wants_no_motion_gets_none(visitor: Visitor) -> None:
     with visitor.tab(reduced_motion="reduce") as page:
-        page.route("**/overview", lambda route: None)  # never answered: the skeleton stays
+        page.route("**/overview", lambda _route: None)  # never answered: the skeleton stays
         page.goto(visitor.url)
         page.evaluate("sessionStorage.setItem('stacklens.credential', 'Basic eDp5')")
         page.reload()
@@ -136,7 +136,9 @@ def test_the_first_view_is_light(visitor: Visitor) -> None:
         session = page.context.new_cdp_session(page)
         session.send("Network.enable")
         sizes: list[float] = []
-        session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+        session.on(
+            "Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"])
+        )
         visitor.enter(page)
         there(page)
         assert len(sizes) > 10
@@ -148,7 +150,9 @@ def test_what_the_page_may_load(visitor: Visitor) -> None:
     answer = requests.get(visitor.url, timeout=20)
     assert answer.status_code == 200
     policy = answer.headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'")
+    assert policy.startswith(
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
+    )
     assert "unsafe" not in policy
     assert "require-trusted-types-for 'script'" in policy
     assert answer.headers["Cache-Control"] == "no-cache"

@@ -9,19 +9,20 @@ const STRIP = 3;
 /** @typedef {{threshold: number, severity: string, operator: string}} Threshold */
 
 /**
- * Shade the time of each alert.
+ * Shade the time of each alert, or mark it by a strip on top.
  * @param {any} plot
  * @param {import("../parts/alert-card.js").Alert[]} alerts
+ * @param {boolean} [isStrip]
  */
-export function drawEpisodes(plot, alerts) {
+export function drawEpisodes(plot, alerts, isStrip = false) {
   const nowS = now() / 1000;
   for (const alert of [...alerts].sort(worstLast)) {
     if (!alert.active_since) continue;
     const until = alert.resolved_at ? Date.parse(alert.resolved_at) / 1000 : nowS;
     const tone = alert.severity === "critical" ? "bad" : "fair";
     const from = Date.parse(alert.active_since) / 1000;
-    shade(plot, from, until, colour(`shade-${tone}`));
-    shade(plot, from, until, colour(tone), STRIP);
+    if (isStrip) shade(plot, from, until, colour(tone), STRIP);
+    else shade(plot, from, until, colour(`shade-${tone}`));
   }
 }
 

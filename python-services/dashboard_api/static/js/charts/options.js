@@ -57,7 +57,10 @@ export function options(Plot, kind, figure, width, height, hands) {
         (/** @type {any} */ plot) => drawEpisodes(plot, hands.data().alerts),
         (/** @type {any} */ plot) => drawRunning(plot, hands.data().chart),
       ],
-      draw: [(/** @type {any} */ plot) => drawThresholds(plot, thresholds(kind, hands.data()), kind.unit)],
+      draw: [
+        (/** @type {any} */ plot) => drawThresholds(plot, thresholds(kind, hands.data()), kind.unit),
+        (/** @type {any} */ plot) => drawEpisodes(plot, hands.data().alerts, true),
+      ],
       setCursor: [(/** @type {any} */ plot) => legend(plot, kind, figure, hands.data())],
       setData: [(/** @type {any} */ plot) => legend(plot, kind, figure, hands.data())],
       ready: [(/** @type {any} */ plot) => legend(plot, kind, figure, hands.data())],

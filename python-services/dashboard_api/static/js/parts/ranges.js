@@ -36,7 +36,8 @@ export function rangePicker(params, chart) {
       h("form", { "data-form": "range" },
         moment("from", "From", first), moment("to", "To", last),
         h("button", { type: "submit", class: "primary" }, "Show"))),
-    h("span", { class: "muted" }, `One point is ${duration(chart.step_seconds).replace(".0", "")}. Drag to zoom, double click to go back.`));
+    h("span", { class: "muted" }, `One point is ${duration(chart.step_seconds).replace(".0", "")}.`),
+    h("span", { class: "muted mouse" }, "Drag to zoom, double click to go back."));
 }
 
 /**

@@ -28,7 +28,7 @@ export const alert = {
     return [
       h("div", { class: "title", "data-row": true, ...subject },
         h("h1", {}, h("bdi", {}, found.rule_name)),
-        badge(found.severity), badge(isOpen ? "unknown" : "resolved", found.status)),
+        badge(found.severity), h("span", { class: "tag" }, found.status)),
       h("p", { class: "lead" },
         h("a", { href: linkTo(["services", found.service], around(found)) }, h("bdi", {}, found.service)),
         `: ${comparison(found)}, ${lasting(found)}`),

@@ -66,7 +66,7 @@ export const service = {
         h("section", { id: "charts", "aria-label": "Charts", "data-keep": true }),
         h("div", { class: "aside" },
           h("section", { "aria-labelledby": "slo-title" }, h("h2", { id: "slo-title" }, "Error budget"), budget(data.level)),
-          h("section", { "aria-labelledby": "alerts-title" }, h("h2", { id: "alerts-title" }, "Alerts"),
+          h("section", { class: "first", "aria-labelledby": "alerts-title" }, h("h2", { id: "alerts-title" }, "Alerts"),
             data.alerts.length
               ? h("ul", { class: "alerts" }, data.alerts.map((/** @type {any} */ each) => alertCard(each, { mayAct: head?.you.role === "admin" })))
               : h("p", { class: "muted" }, "None now, none in this range.")),
