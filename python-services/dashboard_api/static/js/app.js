@@ -1,19 +1,14 @@
-/** The page: which view is shown, what it asks for, and what the hands on it do. */
+/** The page: which view is shown, what it asks for, and what came of that. */
 
-import * as actions from "./actions.js";
 import { ApiError, ask } from "./api.js";
 import { one } from "./dom.js";
-import { help, listenToKeys } from "./keys.js";
+import { listenToHands } from "./hands.js";
 import { hear } from "./moment.js";
 import { morph } from "./morph.js";
-import { freeRange } from "./parts/ranges.js";
-import { nextOrder } from "./parts/sorting.js";
 import { poll } from "./poller.js";
-import { change, here } from "./router.js";
+import { here } from "./router.js";
 import { credential, forget } from "./session.js";
 import { buildShell, markPlace, showAge, showHead, showTrouble } from "./shell.js";
-import { switchTheme } from "./theme.js";
-import { toast } from "./toast.js";
 import { showLogin } from "./views/login.js";
 import { denied, failed } from "./views/states.js";
 import { viewOf } from "./views/all.js";
@@ -47,7 +42,7 @@ function follow() {
   const route = here();
   const wanted = viewOf(route);
   const asked = wanted.path(route);
-  if (wanted !== view) {
+  if (wanted !== view || (asked !== path && view.isNew?.(data, route))) {
     view?.leave?.();
     view = wanted;
     data = null;
@@ -56,7 +51,6 @@ function follow() {
   }
   markPlace(view.place ?? view.name, view.title(route));
   if (asked === path) return show();
-  if (path === null || asked.split("?")[0] !== path.split("?")[0] || view.isNew?.(data, route)) data = null;
   path = asked;
   poller?.stop();
   poller = poll((signal) => (view ?? wanted).load?.(route, signal) ?? ask(wanted.path(route), { signal }), got, lost);
@@ -92,7 +86,8 @@ function got(answer) {
 function lost(error, nextInMs) {
   const status = error instanceof ApiError ? error.status : -1;
   if (status === 401) return logOut();
-  nextTryMs = performance.now() + nextInMs;
+  const isLost = status <= 0 || status >= 500;
+  nextTryMs = isLost ? performance.now() + nextInMs : null;
   tick();
   if (status === 403) return one("#main").replaceChildren(...denied(head));
   if (status === 404 || status === 400) data = null;
@@ -113,57 +108,7 @@ function logOut() {
   showLogin(enter);
 }
 
-/** @param {HTMLElement} pressed */
-function press(pressed) {
-  const refresh = () => poller?.now();
-  const about = { ...pressed.dataset };
-  /** @type {Record<string, () => void>} */
-  const does = {
-    theme: switchTheme,
-    help,
-    retry: refresh,
-    "log-out": logOut,
-    sort: () => change({ sort: nextOrder(here().params.get("sort") ?? "", about.by ?? "") }, { step: true }),
-    "clear-filter": () => change({ q: null }),
-    acknowledge: () => actions.acknowledge(about, refresh),
-    silence: () => actions.silence(about, refresh),
-    resolve: () => actions.resolve(about, refresh),
-    "end-silence": () => actions.endSilence(about, refresh),
-    replay: () => actions.replay(about, refresh),
-    set: () => change({ [about.name ?? ""]: about.value || null, ...cleared(about.clear) }, { step: true }),
-  };
-  does[about.do ?? ""]?.();
-}
-
-/** @param {string | undefined} names */
-function cleared(names) {
-  return Object.fromEntries((names ?? "").split(" ").filter(Boolean).map((name) => [name, null]));
-}
-
-document.addEventListener("click", (event) => {
-  const pressed = event.target instanceof Element && event.target.closest("[data-do]");
-  if (pressed instanceof HTMLElement) press(pressed);
-});
-document.addEventListener("input", (event) => {
-  if (event.target instanceof HTMLInputElement && event.target.id === "filter") change({ q: event.target.value });
-});
-document.addEventListener("change", (event) => {
-  if (event.target instanceof HTMLSelectElement) change({ [event.target.name]: event.target.value || null, before: null }, { step: true });
-});
-document.addEventListener("submit", (event) => {
-  if (!(event.target instanceof HTMLFormElement) || event.target.dataset.form !== "range") return;
-  event.preventDefault();
-  const range = freeRange(new FormData(event.target));
-  if (range) change(range, { step: true });
-  else toast("The range has to begin before it ends.");
-});
-listenToKeys((name, row) => {
-  if (head && head.you.role !== "admin") return toast("Your role is reader: this needs the role admin.");
-  const about = { ...row?.dataset };
-  const refresh = () => poller?.now();
-  if (name === "acknowledge") actions.acknowledge(about, refresh);
-  else actions.silence(about, refresh);
-});
+listenToHands({ refresh: () => poller?.now(), logOut, mayAct: () => !head || head.you.role === "admin" });
 addEventListener("hashchange", follow);
 setInterval(tick, AGE_EVERY_MS);
 

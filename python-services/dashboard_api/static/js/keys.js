@@ -56,10 +56,11 @@ function rows() {
   return [...document.querySelectorAll("main [data-row]")].filter((each) => each instanceof HTMLElement);
 }
 
-/** The row that has the focus, or the first one. */
+/** The row that has the focus, or the first one, or else what the whole view is about. */
 function row() {
   const focused = document.activeElement?.closest("[data-row]");
-  return focused instanceof HTMLElement ? focused : (rows()[0] ?? null);
+  const found = focused ?? rows()[0] ?? document.querySelector("main [data-subject]");
+  return found instanceof HTMLElement ? found : null;
 }
 
 /** @param {1 | -1} step */

@@ -68,6 +68,7 @@ function keyOf(node) {
  * @param {Node} wanted
  */
 function update(shown, wanted) {
+  if (shown.isEqualNode(wanted)) return; // the browser compares quicker than anything here
   if (!(shown instanceof Element) || !(wanted instanceof Element)) {
     if (shown.nodeValue !== wanted.nodeValue) shown.nodeValue = wanted.nodeValue;
     return;

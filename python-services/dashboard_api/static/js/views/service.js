@@ -56,7 +56,7 @@ export const service = {
   render(data, { params }, head) {
     const subject = { "data-service": data.name };
     return [
-      h("div", { class: "title", "data-subject": true },
+      h("div", { class: "title", "data-subject": true, ...subject },
         h("h1", {}, h("bdi", {}, data.name)),
         data.service ? badge(data.service.health_status) : badge("unknown", "not seen within a day"),
         head?.you.role === "admin" ? h("button", { type: "button", "data-do": "silence", ...subject }, "Silence") : null),
