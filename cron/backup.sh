@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# A compressed dump of the whole database, kept for 30 days. The dump is made by the server's own pg_dump.
+#
+# BACKUP_DIRECTORY        where dumps are kept (default /backups)
+# BACKUP_DAYS             for how long (default 30)
+# BACKUP_UPLOAD_COMMAND   run after each with the file's name, such as a copy to another place
+set -euo pipefail
+# shellcheck source=cron/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+directory=${BACKUP_DIRECTORY:-/backups}
+days=${BACKUP_DAYS:-30}
+file=$directory/stacklens_$(date +%Y%m%d).sql.gz
+
+# A dump that is cut short is not even called one.
+dump() {
+    # shellcheck disable=SC2016  # these variables are the container's
+    compose exec -T postgres sh -c 'pg_dump -U "$DB_USER" -d "$DB_NAME"' | gzip >"$file.part"
+    gzip -t "$file.part"
+    zcat "$file.part" | tail -n 20 | grep 'PostgreSQL database dump complete' >/dev/null
+    mv "$file.part" "$file"
+}
+
+begin backup
+umask 077
+mkdir -p "$directory"
+say "backup: begins"
+# In a shell of its own: `set -e` does not hold inside of a condition.
+set +e
+(set -euo pipefail; dump)
+status=$?
+set -e
+if ((status)); then
+    rm -f "$file.part"
+    tell "the backup failed; see $LOGS/backup.log"
+    exit 1
+fi
+say "backup: $file, $(stat -c %s "$file") bytes"
+
+if [[ -n ${BACKUP_UPLOAD_COMMAND:-} ]] && ! bash -c "$BACKUP_UPLOAD_COMMAND \"\$1\"" upload "$file"; then
+    tell "the backup was made but not uploaded; see $LOGS/backup.log"
+    exit 1
+fi
+find "$directory" -maxdepth 1 -name 'stacklens_*.sql.gz' -mtime "+$days" -print -delete
+say "backup: done"

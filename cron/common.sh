@@ -1,0 +1,33 @@
+# Shared by the jobs of cron; sourced, not run. One run of a job at a time, and a log with times in it.
+# shellcheck shell=bash
+#
+# STACKLENS_LOGS: where logs go (default: logs/cron of the checkout).
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LOGS=${STACKLENS_LOGS:-$PWD/logs/cron}
+
+# From here on everything that is printed goes to the job's log, and a second run of it ends at once.
+begin() { # job
+    mkdir -p "$LOGS"
+    exec 9>"$LOGS/$1.lock"
+    exec >>"$LOGS/$1.log" 2>&1
+    if ! flock -n 9; then
+        say "the last run is still going on: nothing done"
+        exit 0
+    fi
+}
+
+say() { printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*"; }
+
+compose() { docker-compose -f docker-compose-phase4.yml "$@"; }
+
+# Tells people, through the command on PATH where there is one; in the log it is in any case.
+tell() { # text
+    say "ALERT: $*"
+    if command -v notify_alert >/dev/null; then
+        notify_alert "$*" || say "notify_alert failed"
+    else
+        say "there is no notify_alert on PATH: nobody was told"
+    fi
+}
