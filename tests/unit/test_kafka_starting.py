@@ -10,6 +10,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, UnknownError
 from faust.transport.drivers import aiokafka as driver
 
+from analytics_service.adapters.kafka.patient_transport import (
+    PatientConsumer,
+    PatientConsumerThread,
+    PatientTransport,
+)
 from analytics_service.adapters.kafka.starting import patient, start_patiently
 from analytics_service.adapters.kafka.transport import (
     BatchConsumerThread,
@@ -101,6 +106,16 @@ def test_the_workers_producer_is_patient(monkeypatch: pytest.MonkeyPatch) -> Non
     producer = PatientProducer.__new__(PatientProducer)
     assert producer._new_producer() is made
     assert "start" in vars(made)
+
+
+def test_the_notifiers_clients_are_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Client(None)
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: made)
+    thread = PatientConsumerThread.__new__(PatientConsumerThread)
+    assert thread._create_worker_consumer(None) is made
+    assert "start" in vars(made)
+    assert PatientTransport.Producer is PatientProducer
+    assert PatientTransport.Consumer is PatientConsumer
 
 
 def test_the_workers_consumer_is_patient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import faust
 from kafka.errors import KafkaError
 
 from analytics_service import metrics
+from analytics_service.adapters.kafka import patient_transport
 from analytics_service.adapters.kafka.topic_watch import TopicWatch
 from analytics_service.adapters.kafka.topics import TopicError
 from analytics_service.config import Settings
@@ -37,9 +38,10 @@ def create_notifier(
 
     `caught_up` is called whenever everything that was published has been taken in.
     """
+    scheme = patient_transport.register()
     app = faust.App(
         settings.kafka_notifier_group,
-        broker=[f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(",")],
+        broker=[f"{scheme}://{server}" for server in settings.kafka_bootstrap_servers.split(",")],
         broker_client_id="stacklens-alert-notifier",
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=SESSION_TIMEOUT_S / 4,
