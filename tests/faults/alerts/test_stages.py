@@ -37,6 +37,8 @@ def test_every_kill_in_one_episode(stage: Stage) -> None:
     wait_until(lambda: stage.kinds(alert_id, "pagerduty") == ["firing"], SOON_S, "as PagerDuty is")
     stage.acknowledge(alert_id)
     stage.kill(stage.sender())
+    heard = ["firing", "acknowledged"]
+    wait_until(lambda: stage.kinds(alert_id, "pagerduty") == heard, SOON_S, "PagerDuty hears it")
     stage.ward.recover("one")
     wait_until(lambda: stage.clear_since("one"), SOON_S, "the rule is clear")
     stage.scene.arena.broker.kill(0)
