@@ -30,7 +30,7 @@ export function budget(level) {
       s("rect", { class: "track", width: 100, height: 6 }),
       s("rect", { class: `left ${tone}`, width: (share * 100).toFixed(2), height: 6 })),
     h("p", { class: "muted" },
-      `${number(level.uptime_percent)} % of ${level.objective} % over ${level.days} days: `,
+      `${level.uptime_percent?.toFixed(3)} % of ${level.objective} % over ${level.days} days: `,
       left > 0 ? `${count(level.failed_requests_left)} more may fail.` : `${count(-(level.failed_requests_left ?? 0))} too many failed.`),
     h("dl", { class: "burns" }, level.burn_rates.map((rate) => [
       h("dt", {}, WORDS[rate.window] ?? rate.window),
