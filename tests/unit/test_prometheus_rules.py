@@ -91,6 +91,13 @@ def test_every_alert_is_tested_firing_and_quiet(name: str) -> None:
     assert any(expected), "no test in which it fires"
 
 
+def test_the_limit_of_connections_is_the_one_that_is_configured() -> None:
+    example = (ROOT / ".env.prod.example").read_text(encoding="utf-8")
+    found = re.search(r"^DB_POOL_MAX=(\d+)$", example, re.M)
+    assert found is not None
+    assert records()["stacklens:db_pool_limit"] == f"vector({found[1]})"
+
+
 def test_processes_are_scraped_where_they_listen() -> None:
     jobs = {each["job_name"]: each for each in load(DIRECTORY / "prometheus.yml")["scrape_configs"]}
     assert set(jobs) == {*JOBS, "prometheus"}
