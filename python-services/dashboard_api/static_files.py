@@ -13,7 +13,11 @@ INDEX = "index.html"
 PARTS = ("*", "css/**/*", "js/**/*", "vendor/**/*")
 _VERSION = "{{version}}"
 _MODULES = "{{modules}}"
-_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,6 @@ class StaticFile:
     content_type: str
     body: bytes
     gzipped: bytes
-    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def load_static_files(directory: Path = DIRECTORY) -> StaticFiles:
 def _file(name: str, body: bytes) -> StaticFile:
     guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
     content_type = _TYPES.get(Path(name).suffix, guessed)
-    return StaticFile(content_type, body, gzip.compress(body, 9, mtime=0), _hash(body))
+    return StaticFile(content_type, body, gzip.compress(body, 9, mtime=0))
 
 
 def _hash(body: bytes) -> str:

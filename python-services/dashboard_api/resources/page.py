@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from dashboard_api.compression import takes_gzip
 from dashboard_api.errors import Problem
@@ -53,7 +53,7 @@ def _page_of(files: StaticFiles) -> Callable[[], Response]:
     @operation("The dashboard page", media="text/html")
     def page() -> Response:
         """Services, alerts and the pipeline, for people; it asks for a user and a password itself."""
-        answer = _sent(files.index, "no-cache")
+        answer = _sent(files.index)
         answer.headers.update(_HEADERS)
         return answer
 
@@ -68,19 +68,19 @@ def _file_of(files: StaticFiles) -> Callable[[str, str], Response]:
         found = files.files.get(name)
         if found is None:
             raise Problem(404, "not-found", "There is no such file.")
+        answer = _sent(found)
         # While replicas are replaced one by one, an old page may ask a new replica.
-        return _sent(found, _FOR_EVER if version == files.version else "no-cache")
+        if version == files.version:
+            answer.headers["Cache-Control"] = _FOR_EVER
+        return answer
 
     return static_file
 
 
-def _sent(file: StaticFile, caching: str) -> Response:
+def _sent(file: StaticFile) -> Response:
     zipped = takes_gzip()
     answer = Response(file.gzipped if zipped else file.body, content_type=file.content_type)
     if zipped:
         answer.content_encoding = "gzip"
     answer.vary.add("Accept-Encoding")
-    answer.headers["Cache-Control"] = caching
-    answer.set_etag(f"{file.etag}{'-gzip' if zipped else ''}")
-    answer.make_conditional(request)
     return answer
