@@ -11,7 +11,7 @@ import { skeleton } from "./states.js";
 /** @typedef {import("../parts/alert-card.js").Alert} Alert */
 
 const SEVERITIES = ["critical", "warning", "info"];
-const STATES = ["active", "acknowledged", "pending"];
+const STATES = ["active", "acknowledged"];
 
 export const alerts = {
   name: "alerts",
@@ -72,9 +72,10 @@ function groups(found) {
   return [...by];
 }
 
-/** @param {Alert} a @param {Alert} b */
+/** What fires before what only may. @param {Alert} a @param {Alert} b */
 function worstFirst(a, b) {
   return (
+    Number(a.status === "pending") - Number(b.status === "pending") ||
     SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
     STATES.indexOf(a.status) - STATES.indexOf(b.status) ||
     a.id - b.id
