@@ -17,7 +17,7 @@ from analytics_service.config import load_settings
 from analytics_service.domain.alert_messages import read_alert_message
 from analytics_service.domain.notices import Outcome
 from analytics_service.notifying.dispatcher import Dispatcher
-from analytics_service.notifying.held_lease import HeldLease
+from analytics_service.adapters.timescale.held_lease import HeldLease
 from analytics_service.notifying.manners import manner_of
 from devstack.ports import free_port
 from tests.alert_rows import add_deliveries, fire, resolve, rule

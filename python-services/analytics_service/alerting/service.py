@@ -1,4 +1,4 @@
-"""The thread in which a worker tries for the lease and, while it holds it, evaluates rules and publishes alerts."""
+"""The thread in which a worker tries for the lease and, while it holds it, evaluates the rules."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import threading
 import time
 
 import psycopg2
-from kafka.errors import KafkaError
 from psycopg2.errorcodes import UNIQUE_VIOLATION
 from psycopg2.extensions import connection
 
 from analytics_service import metrics
-from analytics_service.adapters.timescale.alert_outbox import backlog
 from analytics_service.adapters.timescale.connecting import parameters
+from analytics_service.adapters.timescale.held_lease import HeldLease
 from analytics_service.adapters.timescale.lasting import LastingConnection
 from analytics_service.adapters.timescale.leases import Lease, LeaseLost, release, take
 from analytics_service.alerting.evaluator import Looked, evaluate
-from analytics_service.alerting.outbox_relay import OutboxRelay
+from analytics_service.alerting.relaying import Relaying
 from analytics_service.config import Settings
 from analytics_service.domain.windows import window_named
 
@@ -42,7 +41,8 @@ class AlertingService:
         self._database = LastingConnection(
             parameters(settings, application_name="stacklens-analytics alerts")
         )
-        self._relay = OutboxRelay(settings)
+        self._held = HeldLease(LEASE_S)
+        self._relaying = Relaying(settings, self._held)
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._lease: Lease | None = None
         self._looked_s = 0.0
@@ -52,9 +52,11 @@ class AlertingService:
     def start(self) -> None:
         """Begin; returns at once."""
         self._thread.start()
+        self._relaying.start()
 
     def stop(self) -> None:
         """End after the look under way, and let another worker have the lease at once."""
+        self._relaying.stop()
         self._ended.set()
         self._thread.join(STOP_S)
 
@@ -63,12 +65,12 @@ class AlertingService:
         while not self._ended.wait(max(0.0, due - time.monotonic())):
             began = time.monotonic()
             due = began + TICK_S
-            self._tick(due)
+            self._tick()
             # A quick look is followed by another one sooner: alerts come sooner, and it costs little.
             due = min(due, began + max(QUICK_TICK_S, 3 * self._looked_s))
         self._end()
 
-    def _tick(self, due: float) -> None:
+    def _tick(self) -> None:
         try:
             conn = self._database.get()
             self._hold(conn)
@@ -77,10 +79,11 @@ class AlertingService:
                 _show(evaluate(conn, self._lease, self._topic, self._windows))
                 self._looked_s = time.perf_counter() - started
                 metrics.EVALUATION_SECONDS.observe(self._looked_s)
-                self._publish(conn, self._lease, due)
+                self._relaying.wake()
         except LeaseLost as error:
             logger.warning("alerts: %s", error)
             self._lease = None
+            self._held.lost()
         except psycopg2.Error as error:
             if error.pgcode == UNIQUE_VIOLATION:
                 logger.info("alerts: somebody acted on an alert at the same moment, looking again")
@@ -93,30 +96,16 @@ class AlertingService:
         metrics.EVALUATOR_LEADER.set(0 if self._lease is None else 1)
 
     def _hold(self, conn: connection) -> None:
-        before, self._lease = self._lease, take(conn, LEASE, self._holder, LEASE_S)
+        before, asked_at = self._lease, time.monotonic()
+        self._lease = take(conn, LEASE, self._holder, LEASE_S)
         if self._lease is not None and (before is None or before.epoch != self._lease.epoch):
             logger.info("alerts: this worker evaluates the rules (epoch %d)", self._lease.epoch)
-        elif self._lease is None:
-            for state in metrics.ALERT_STATES:
-                metrics.ALERTS.labels(state).set(0)
-            metrics.OUTBOX_BACKLOG.set(0)
-            metrics.OUTBOX_OLDEST.set(0)
-
-    def _publish(self, conn: connection, lease: Lease, due: float) -> None:
-        """Publish what there is, until the next look is due: the lease has to be renewed, a storm or not."""
-        try:
-            while self._relay.step(conn, lease):
-                if self._ended.is_set() or time.monotonic() >= due:
-                    break
-        except KafkaError as error:
-            logger.warning(
-                "alerts: messages wait for the broker: %s: %s", type(error).__name__, error
-            )
-            self._relay.close()
-        with conn, conn.cursor() as cur:
-            waiting, oldest = backlog(cur)
-        metrics.OUTBOX_BACKLOG.set(waiting)
-        metrics.OUTBOX_OLDEST.set(oldest)
+        if self._lease is not None:
+            self._held.renewed(self._lease, asked_at)
+            return
+        self._held.lost()
+        for state in metrics.ALERT_STATES:
+            metrics.ALERTS.labels(state).set(0)
 
     def _end(self) -> None:
         try:
@@ -124,7 +113,6 @@ class AlertingService:
                 release(self._database.get(), self._lease)
         except psycopg2.Error as error:
             logger.info("alerts: the lease runs out by itself: %s", self._database.why(error))
-        self._relay.close()
         self._database.discard()
 
 

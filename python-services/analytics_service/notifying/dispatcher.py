@@ -18,6 +18,7 @@ from analytics_service.adapters.timescale import channel_state, deliveries
 from analytics_service.adapters.timescale.connecting import ConnectionParameters
 from analytics_service.adapters.timescale.deliveries import ChannelView
 from analytics_service.adapters.timescale.episodes import ON_THEIR_WAY_S, on_their_way
+from analytics_service.adapters.timescale.held_lease import HeldLease
 from analytics_service.adapters.timescale.lasting import LastingConnection
 from analytics_service.adapters.timescale.leases import Lease, LeaseLost, fence
 from analytics_service.adapters.timescale.silences import silences_for
@@ -26,7 +27,6 @@ from analytics_service.domain.breaker import Breaker
 from analytics_service.domain.notices import Outcome, Trend
 from analytics_service.domain.notifications import Pace
 from analytics_service.domain.retrying import retry_delay_s
-from analytics_service.notifying.held_lease import HeldLease
 from analytics_service.notifying.plans import Message, Plan
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ logger = logging.getLogger(__name__)
 IDLE_S = 1.0
 ON_THEIR_WAY_CHECK_S = 0.1
 TROUBLE_S = 1.0
-# When a process dies in the middle of an attempt, the next one is made after this long.
-UNHEARD_OF_S = 5.0
+# After an attempt in which the process died the next one is made this much later: longer than an attempt may take.
+UNHEARD_OF_S = 12.0
 # A topic that cannot be read to its end does not hold back for longer what the database knows.
 CATCHING_UP_S = 20.0
 TRENDS_MS = 2_000

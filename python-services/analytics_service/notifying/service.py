@@ -18,6 +18,7 @@ from analytics_service.adapters.timescale.channel_state import switch
 from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.adapters.timescale.deliveries import waiting
 from analytics_service.adapters.timescale.episodes import missed, settle_done, take_in
+from analytics_service.adapters.timescale.held_lease import HeldLease
 from analytics_service.adapters.timescale.lasting import LastingConnection
 from analytics_service.adapters.timescale.leases import Lease, fence, release, take
 from analytics_service.config import Settings
@@ -25,7 +26,6 @@ from analytics_service.domain.alert_messages import BadAlertMessage, read_alert_
 from analytics_service.domain.rules import CHANNELS
 from analytics_service.health import Health
 from analytics_service.notifying.dispatcher import Dispatcher, Sender
-from analytics_service.notifying.held_lease import HeldLease
 from analytics_service.notifying.manners import manner_of
 
 logger = logging.getLogger(__name__)

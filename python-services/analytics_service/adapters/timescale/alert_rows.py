@@ -38,7 +38,7 @@ _INSERT_HISTORY = f"INSERT INTO analytics_alert_history {_HISTORY_COLUMNS} VALUE
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _COPY_OUTBOX = "COPY alert_outbox (fingerprint, message) FROM STDIN"
 _INSERT_OUTBOX = "INSERT INTO alert_outbox (fingerprint, message) VALUES %s"
-# A few rows are as quick by INSERT; and the API, which waits for the database with deadlines of its own, can do no COPY.
+# A few rows are as quick by INSERT; and the API, which waits with deadlines of its own, can do no COPY.
 FEW = 10
 
 

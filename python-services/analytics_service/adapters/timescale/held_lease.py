@@ -1,4 +1,4 @@
-"""The lease under which messages are sent, shared between the thread that renews it and those that send."""
+"""A lease shared between the thread that renews it and those that act under it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class HeldLease:
         self._renewed_at = 0.0
         self._is_caught_up = threading.Event()
 
-    def renewed(self, lease: Lease, asked_at: float, since_s: float) -> None:
+    def renewed(self, lease: Lease, asked_at: float, since_s: float = 0.0) -> None:
         """It is ours, since `asked_at` (this clock); `since_s` (the database's): since when without a break."""
         with self._lock:
             self._lease, self._renewed_at, self._since = lease, asked_at, since_s
