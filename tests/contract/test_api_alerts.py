@@ -29,7 +29,8 @@ from tests.waiting import wait_until
 
 ALERT = {
     "id", "rule_name", "service", "severity", "metric_name", "window_size", "status", "threshold", "value",
-    "window_start", "fingerprint", "episode_id", "pending_since", "active_since", "acknowledged_at", "acknowledged_by", "resolved_at",
+    "window_start", "fingerprint", "episode_id", "pending_since", "active_since",
+    "acknowledged_at", "acknowledged_by", "resolved_at",
 }  # fmt: skip
 HOSTILE = [
     "<img src=x onerror=alert(1)>",

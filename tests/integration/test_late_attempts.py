@@ -12,12 +12,12 @@ import pytest
 from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.adapters.timescale.deliveries import note_sent, read_view, tell_end_again
 from analytics_service.adapters.timescale.episodes import missed, take_in
+from analytics_service.adapters.timescale.held_lease import HeldLease
 from analytics_service.adapters.timescale.leases import Lease, take
 from analytics_service.config import load_settings
 from analytics_service.domain.alert_messages import read_alert_message
 from analytics_service.domain.notices import Outcome
 from analytics_service.notifying.dispatcher import Dispatcher
-from analytics_service.adapters.timescale.held_lease import HeldLease
 from analytics_service.notifying.manners import manner_of
 from devstack.ports import free_port
 from tests.alert_rows import add_deliveries, fire, resolve, rule

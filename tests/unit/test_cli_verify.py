@@ -69,8 +69,11 @@ def api(
 EVERYTHING = reply(
     200,
     {
-        **dict.fromkeys(["metrics", "services", "alerts", "rules", "silences"], []),
-        **{"count": 0, "requests_served": 7, "status": "ok", "openapi": "3.1.0"},
+        **{name: [] for name in ("metrics", "services", "alerts", "rules", "silences")},
+        "count": 0,
+        "requests_served": 7,
+        "status": "ok",
+        "openapi": "3.1.0",
     },
 )
 LOCKED = reply(401, {"title": "Unauthorized"})

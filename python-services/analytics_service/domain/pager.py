@@ -89,18 +89,25 @@ def _event(
         return _after_trigger(episode, last)
     if last is not None and last.is_the_end:
         return Event(episode, "resolved") if last.result == "trying" else None
-    was_refused = last is not None and last.result == "failed"
     if episode.status == "resolved":
-        if hushed is not None and last is not None and last.may_have_fired_there:
-            return Event(episode, "resolved")
-        late = hushed is None and not was_refused
-        late = late and needs_telling_late(episode, last, pace, channel)
-        return Event(episode, "firing", is_past=True) if late else None
-    if hushed is not None or episode.status != "active":
-        return None
-    if last is not None and was_refused and last.at_s >= channel.refused_before_s:
-        return None
-    return Event(episode, "firing")
+        return _over_without_trigger(episode, last, hushed, pace, channel)
+    is_refused = last is not None and last.result == "failed"
+    if last is not None and is_refused and last.at_s < channel.refused_before_s:
+        is_refused = False
+    tellable = hushed is None and episode.status == "active" and not is_refused
+    return Event(episode, "firing") if tellable else None
+
+
+def _over_without_trigger(
+    episode: Episode, last: Told | None, hushed: Reason | None, pace: Pace, channel: Channel
+) -> Event | None:
+    if hushed is not None:
+        may_be_there = last is not None and last.may_have_fired_there
+        return Event(episode, "resolved") if may_be_there else None
+    late = (last is None or last.result != "failed") and needs_telling_late(
+        episode, last, pace, channel
+    )
+    return Event(episode, "firing", is_past=True) if late else None
 
 
 def _after_trigger(episode: Episode, last: Told) -> Event | None:
