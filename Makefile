@@ -44,6 +44,7 @@ test-faults: setup ## kill, freeze, cut and fill under a stream, ten seeds, then
 	@$(BIN)/python -m tests.faults $(or $(ARGS),--seeds 1..10 --recovery 3)
 
 test-faults-alerts: setup ## the same under alerts: each is told, in order, and nothing restarts; ARGS="--seeds 7 --minutes 15"
+	@$(BIN)/python -m pytest -m long tests/faults/alerts
 	@$(BIN)/python -m tests.faults.alerts $(or $(ARGS),--seeds 1..5 --minutes 3)
 
 coverage: setup ## every test, then each uncovered line, and htmlcov/index.html
@@ -56,7 +57,7 @@ check: setup ## format, lint, types, import rules, SQL, shell scripts, the page'
 	$(BIN)/lint-imports
 	$(BIN)/pylint python-services/
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
-	$(BIN)/shellcheck scripts/*.sh .ci/run
+	$(BIN)/shellcheck scripts/*.sh cron/*.sh nginx/*.sh .ci/run
 	scripts/check-frontend.sh
 
 docs: setup ## write docs/configuration.md from the declared settings

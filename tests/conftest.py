@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import scheduling
 from tests.run_stack import RunStack, WorkersRunStack, run_stack_key
 
 pytest_plugins = ["tests.stack_fixtures"]
@@ -34,6 +35,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[run_stack_key].close()
     if _shared_directory in config.stash:
         shutil.rmtree(config.stash[_shared_directory], ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> scheduling.Scheduler:
+    """xdist, in the controller: what is started once stays in one worker."""
+    return scheduling.make_scheduler(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

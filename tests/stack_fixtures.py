@@ -101,7 +101,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests marked `both_postgres` on both servers; those on 15 in one process, which starts it."""
     marked = metafunc.definition.get_closest_marker("both_postgres") is not None
     if marked and "server" in metafunc.fixturenames and "topics" not in metafunc.fixturenames:
-        on_15 = pytest.param("stack15", id="pg15", marks=pytest.mark.xdist_group("postgres15"))
+        on_15 = pytest.param("stack15", id="pg15")
         metafunc.parametrize("server", [pytest.param("stack", id="pg17"), on_15], indirect=True)
 
 

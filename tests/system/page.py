@@ -36,8 +36,6 @@ HOSTILE = (
     "\u202e\u0633\u0644\u0629 \U0001f6d2",
     "x" * 255,
 )
-BROWSER = pytest.mark.xdist_group("browser")
-"""One process alone starts a browser."""
 
 
 @functools.cache

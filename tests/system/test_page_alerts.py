@@ -9,9 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests import alert_rows
 from tests.databases import Database
-from tests.system.page import BROWSER, Visitor, fire
-
-pytestmark = BROWSER
+from tests.system.page import Visitor, fire
 
 
 def status_of(database: Database, alert_id: int) -> str:

@@ -10,9 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.databases import Database
-from tests.system.page import BROWSER, HOSTILE, PASSWORD, Visitor, fire, log_in, need_charts
+from tests.system.page import HOSTILE, PASSWORD, Visitor, fire, log_in, need_charts
 
-pytestmark = BROWSER
 ZOOMED = re.compile(r"from=\d+&to=\d+")
 
 

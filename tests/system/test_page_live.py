@@ -8,9 +8,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.api_support import RunningApi, running_api, store_events
 from tests.databases import Database
-from tests.system.page import BROWSER, Visitor, events_now, fill, keep_up, users
+from tests.system.page import Visitor, events_now, fill, keep_up, users
 
-pytestmark = BROWSER
 HIDE = """
     Object.defineProperty(document, "hidden", {get: () => window.isHidden, configurable: true});
     window.isHidden = %s;

@@ -6,9 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.databases import Database
-from tests.system.page import BROWSER, PASSWORD, Visitor, fire, log_in
-
-pytestmark = BROWSER
+from tests.system.page import PASSWORD, Visitor, fire, log_in
 
 
 def test_nothing_is_shown_before_the_log_in(visitor: Visitor) -> None:

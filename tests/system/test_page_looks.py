@@ -6,9 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.databases import Database
-from tests.system.page import BROWSER, CHECKOUT, Visitor, fire, shoot
+from tests.system.page import CHECKOUT, Visitor, fire, shoot
 
-pytestmark = BROWSER
 AXE = CHECKOUT / "node_modules" / "axe-core" / "axe.min.js"
 PLACES = {
     "services": "",

@@ -13,11 +13,8 @@ from tests.fakes.rules import Reply
 from tests.faults.alerts.stage import SOON_S, Stage
 from tests.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(600),
-    pytest.mark.xdist_group("alert-stages"),
-]
+# Four of these are part of every run; all of them of `make test-faults-alerts`.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TAKEN = Reply(200, "ok")
 # Longer than a sender waits for an answer (8 s).
 NEVER_S = 3600.0
@@ -48,6 +45,7 @@ def test_every_kill_in_one_episode(stage: Stage) -> None:
     assert stage.kinds(alert_id, "pagerduty") == ["firing", "acknowledged", "over"]
 
 
+@pytest.mark.long
 def test_leader_killed_while_pending(stage: Stage) -> None:
     stage.rule("pending", duration_s=10)
     stage.ward.fall_ill("pending")
@@ -118,6 +116,7 @@ def test_notifier_killed_between_sending_and_writing_down(stage: Stage) -> None:
     assert stage.kinds(alert_id, "slack") == ["firing", "firing", "over"]
 
 
+@pytest.mark.long
 def test_database_killed_while_a_message_is_being_sent(stage: Stage) -> None:
     """The one notifier that there is hears the answer when there is no database, and keeps it until there is one."""
     stage.rule("answered", channels=("slack",))
@@ -138,6 +137,7 @@ def test_database_killed_while_a_message_is_being_sent(stage: Stage) -> None:
         spare()
 
 
+@pytest.mark.long
 def test_broker_killed_while_the_outbox_is_full(stage: Stage) -> None:
     """Alerts with two steps each have nowhere to go; then all of them go, in order."""
     services = [f"many-{n:02}" for n in range(40)]
@@ -159,6 +159,7 @@ def test_broker_killed_while_the_outbox_is_full(stage: Stage) -> None:
     assert stage.verdict() == []
 
 
+@pytest.mark.long
 def test_no_notifier_for_a_whole_episode(stage: Stage) -> None:
     stage.rule("unheard")
     crew = stage.scene.notifiers
@@ -179,6 +180,7 @@ def test_no_notifier_for_a_whole_episode(stage: Stage) -> None:
     assert stage.kinds(alert_id, "pagerduty") == ["firing", "over"]
 
 
+@pytest.mark.long
 def test_notifier_frozen_while_it_sends_wakes_after_all_is_over(stage: Stage) -> None:
     stage.rule("dozing", channels=("slack", "pagerduty"))
     sleeper = stage.sender()
@@ -204,6 +206,7 @@ def test_notifier_frozen_while_it_sends_wakes_after_all_is_over(stage: Stage) ->
     assert stage.kinds(alert_id, "pagerduty") == ["firing", "over"]
 
 
+@pytest.mark.long
 def test_database_killed_while_resolving(stage: Stage) -> None:
     """It has been clear for a while when the database goes: that while counts."""
     stage.rule("clear", keep_s=12)
@@ -220,6 +223,7 @@ def test_database_killed_while_resolving(stage: Stage) -> None:
     assert stage.verdict() == []
 
 
+@pytest.mark.long
 def test_both_killed_while_acknowledged(stage: Stage) -> None:
     stage.rule("taken-on")
     stage.ward.fall_ill("taken-on")
