@@ -13,9 +13,12 @@ from tests.databases import Database
 from tests.system.page import Visitor, fill, launch, need_chromium, users
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium; a new profile for each page that is opened."""
+    """Chromium; a new profile for each page that is opened.
+
+    Not for longer than a module: while Playwright runs it keeps an event loop, in which no other test can start one.
+    """
     need_chromium()
     with sync_playwright() as playwright:
         browser = launch(playwright)

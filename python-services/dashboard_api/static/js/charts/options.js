@@ -91,7 +91,10 @@ function looks(Plot, { look, colour: name, scale }) {
 function legend(plot, kind, figure, data) {
   const { times, step_seconds: step } = data.chart;
   const over = times.findLastIndex((/** @type {number} */ start) => start + step <= now() / 1000);
-  const at = plot.cursor.idx ?? (over < 0 ? times.length - 1 : over);
+  // A pointer that stays where it was may lie beyond what is shown since a zoom.
+  const pointed = plot.cursor.idx ?? times.length;
+  const last = over < 0 ? times.length - 1 : over;
+  const at = pointed < times.length ? pointed : last;
   const place = figure.querySelector(".at");
   const isRunning = times[at] + step > now() / 1000;
   if (place) place.textContent = at < 0 ? "" : `${clock(times[at] * 1000)}${isRunning ? ", still running" : ""}`;
