@@ -119,6 +119,7 @@ def test_everything_with_the_keyboard(visitor: Visitor) -> None:
         page.keyboard.press("?")
         expect(page.locator("dialog")).to_contain_text("acknowledge the alert")
         page.keyboard.press("Escape")
+        expect(page.locator("dialog")).not_to_be_attached()
         page.keyboard.press("/")
         expect(page.locator("#filter")).to_be_focused()
         page.keyboard.type("sea")
