@@ -146,7 +146,9 @@ class Stream:
         if producer is not None:
             with contextlib.suppress(KafkaError):  # it says so when it still holds something
                 producer.close(timeout=1)
-            producer._closed = True  # or it would say so once more when it is collected, in another test
+            producer._closed = (
+                True  # or it would say so once more when it is collected, in another test
+            )
 
 
 def _event(service: str, at_s: float, level: str) -> bytes:
