@@ -137,7 +137,7 @@ def decide(
     hush = Hush(episodes, silences, now_s, pending)
     for episode in episodes:
         _look(episode, told.get(episode.episode_id), hush, waiting, now_s, pace, channel)
-    if len(waiting.items) > DIGEST_ABOVE:
+    if needs_digest(len(waiting.items)):
         moment = _digest_at(waiting, pace, channel)
         if moment <= now_s:
             return _decision(waiting, waiting.items, is_digest=True)
