@@ -1,9 +1,10 @@
-"""Publishes the outbox to the alert topic: in order, at least once."""
+"""Publishes the outbox to the alert topic: each alert's messages in order, at least once."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -66,17 +67,17 @@ class OutboxRelay:
                 producer.close(timeout=2)
 
 
-def turns(messages: Sequence[OutboxMessage]) -> Iterator[Sequence[OutboxMessage]]:
-    """The messages in their order, cut so that no turn holds two of one key.
+def turns(messages: Sequence[OutboxMessage]) -> list[list[OutboxMessage]]:
+    """The messages, each key's first ones in the first turn, its second ones in the second, and so on.
 
     The next turn begins when the broker has this one: a client that tries failed requests again may otherwise put a
     later step of an episode before an earlier one, and readers ignore what comes after a later one.
     """
-    begin, keys = 0, set[bytes]()
-    for place, message in enumerate(messages):
-        if message.key in keys:
-            yield messages[begin:place]
-            begin, keys = place, set()
-        keys.add(message.key)
-    if begin < len(messages):
-        yield messages[begin:]
+    found: list[list[OutboxMessage]] = []
+    seen: Counter[bytes] = Counter()
+    for message in messages:
+        if seen[message.key] == len(found):
+            found.append([])
+        found[seen[message.key]].append(message)
+        seen[message.key] += 1
+    return found
