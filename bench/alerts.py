@@ -29,6 +29,7 @@ from devstack.api import running_stack
 
 LOOK_S = 1.0
 PROMISED_LOOKS = (QUIET, OPEN, FIRE)
+STORM_S = 1.0
 ARRIVAL_P99_S = {TOPIC: 2.0, WEBHOOK: 4.0}
 RESULTS = ROOT / "bench" / "results" / "alerts.json"
 
@@ -42,6 +43,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="of the episodes (%(default)s)")
     parser.add_argument("--episodes", type=int, default=120, help="(%(default)s)")
     parser.add_argument("--seconds", type=float, default=120.0, help="of episodes (%(default)s)")
+    parser.add_argument(
+        "--storm", type=int, default=500, help="services that break in one second (%(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="one round, 100 episodes in 75 s")
     parser.add_argument("--output", type=Path, default=RESULTS, help="results file (%(default)s)")
     options = parser.parse_args(arguments)
@@ -59,20 +63,23 @@ def main(arguments: list[str] | None = None) -> int:
             tempfile.TemporaryDirectory(prefix="stacklens-bench-") as name,
             running_stack() as stack,
         ):
-            site = Site(stack, Path(name))
+            site, stormy = Site(stack, Path(name)), Site(stack, Path(name))
             surroundings = describe(site)
             print(sentences(surroundings), file=sys.stderr)
             try:
                 traffic = Traffic(options.services, options.episodes, options.seconds)
-                way = run_way(site, options.workers, options.rules, traffic, progress)
+                way = run_way(site, options.workers, options.rules, traffic, progress, "episodes")
+                traffic = Traffic(options.services, options.storm, STORM_S)
+                storm = run_way(stormy, options.workers, options.rules, traffic, progress, "storm")
                 looks = run_looks(site, options.services, options.rules, options.rounds, progress)
             finally:
                 if stack.kafka is None:  # the embedded broker takes its topics with it
                     site.remove_topics()
+                    stormy.remove_topics()
     except FAILURES as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    lines = [*look_lines(looks), *way_lines(way)]
+    lines = [*look_lines(looks), *way_lines(way), *storm_lines(storm)]
     kept = all(line.kept for line in lines)
     document = {
         "bench": "alerts",
@@ -80,6 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         **surroundings,
         "looks": asdict(looks),
         "way": asdict(way),
+        "storm": asdict(storm),
         "lines": [line.as_json() for line in lines],
         "kept": kept,
     }
@@ -113,6 +121,19 @@ def way_lines(result: WayResult) -> list[Line]:
         lines.append(Line(f"{about}: p50", [nearest_rank(ordered, 50)], "{:.3f} s"))
         lines.append(Line(f"{about}: p99", [nearest_rank(ordered, 99)], "{:.3f} s", promise))
         lines.append(Line("  slowest", [float(ordered[-1])], "{:.3f} s"))
+    return lines
+
+
+def storm_lines(result: WayResult) -> list[Line]:
+    """Looks while many services broke at once, and when the last of them was told."""
+    about = f"storm, {result.episodes} services in a second"
+    promise = Promise("most", LOOK_S)
+    lines = [
+        Line(f"{about}: p99 of looks at most", [result.looks_p99_below_s], "{:g} s", promise),
+        Line("  all looks at most", [result.looks_all_below_s], "{:g} s"),
+    ]
+    for where, seconds in result.seconds.items():
+        lines.append(Line(f"{about}: event to {where}, slowest", [max(seconds)], "{:.3f} s"))
     return lines
 
 

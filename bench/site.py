@@ -26,6 +26,7 @@ from devstack.api import Stack
 ROOT: Final = Path(__file__).resolve().parents[1]
 PARTITIONS: Final = 6
 SESSION_BEGAN: Final = "reading incarnation"
+PORT_SAID: Final = "health and metrics on port"
 SECONDS_TO_BEGIN: Final = 60.0
 # What a child keeps of this process's environment: nothing that could change a setting of the product.
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -118,7 +119,7 @@ class Site:
             [sys.executable, "-m", "analytics_service.entrypoints.cli.main", "analytics"],
             self.environment(database, topic, group),
             self.directory,
-            markers=[SESSION_BEGAN],
+            markers=[SESSION_BEGAN, PORT_SAID],
         )
 
     def ends(self, topic: str) -> dict[int, int]:
