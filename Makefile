@@ -67,8 +67,9 @@ bench: setup ## measure speed and size, peers beside the product; writes bench/r
 	@status=0; $(BIN)/python -m bench $(ARGS) || status=$$?; \
 	$(BIN)/python -m bench.alerts $(filter --quick,$(ARGS)) || status=$$?; exit $$status
 
-lock: setup ## pin every package anew from requirements.in and requirements-dev.in
+lock: setup ## pin every package anew from the requirements*.in
 	$(LOCK) --output-file=requirements.txt requirements.in
+	$(LOCK) --constraint=requirements.txt --output-file=requirements-api.txt requirements-api.in
 	$(LOCK) --constraint=requirements.txt --output-file=requirements-dev.txt requirements-dev.in
 	$(LOCK) --output-file=requirements-node.txt requirements-node.in
 

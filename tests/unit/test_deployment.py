@@ -132,8 +132,27 @@ def test_the_dockerfile_takes_what_the_ignore_file_lets_through() -> None:
     }
     assert taken == allowed
     assert all((ROOT / each).exists() for each in taken)
-    assert "--require-hashes --no-deps -r requirements.txt" in dockerfile
+    for lock in ("requirements.txt", "requirements-api.txt"):
+        assert f"--require-hashes --no-deps -r {lock}" in dockerfile
     assert re.search(r"^USER stacklens$", dockerfile, re.M)
+
+
+def pinned(lock: str) -> dict[str, set[str]]:
+    """`name==version` of a lock, each with its hashes."""
+    found: dict[str, set[str]] = {}
+    name = ""
+    for line in (ROOT / lock).read_text(encoding="utf-8").splitlines():
+        start = re.match(r"([a-z0-9._-]+==\S+)", line)
+        name = start[1] if start else name
+        found.setdefault(name, set()).update(re.findall(r"--hash=(\S+)", line))
+    return found
+
+
+def test_the_api_s_packages_are_those_of_the_whole_product_without_faust() -> None:
+    everything, api = pinned("requirements.txt"), pinned("requirements-api.txt")
+    assert api.items() <= everything.items(), "run `make lock`"
+    left_out = {each.partition("==")[0] for each in everything.keys() - api.keys()}
+    assert {"faust-streaming", "mode-streaming", "aiohttp"} <= left_out
 
 
 def test_cron_has_its_three_jobs_at_their_times() -> None:
