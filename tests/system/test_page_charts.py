@@ -47,6 +47,58 @@ def test_drag_zooms_and_a_double_click_goes_back(visitor: Visitor) -> None:
         drawn(page)
 
 
+def range_in(page: Page) -> tuple[int, int]:
+    """From and to in the URL, epoch seconds."""
+    found = re.search(r"from=(\d+)&to=(\d+)", page.url)
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+def test_the_range_moves_without_a_mouse(visitor: Visitor) -> None:
+    with visitor.tab() as page:
+        visitor.enter(page, "services/checkout?range=1h")
+        page.get_by_role("button", name="Zoom in").focus()
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(ZOOMED)
+        near = range_in(page)
+        assert 1700 <= near[1] - near[0] <= 1900
+        page.get_by_role("button", name="Earlier").click()
+        page.wait_for_url(lambda url: f"from={near[0]}&" not in url)
+        before = range_in(page)
+        assert abs((near[0] - before[0]) - (near[1] - near[0]) / 2) <= 120
+        page.get_by_role("button", name="Zoom out").click()
+        page.wait_for_url(lambda url: f"from={before[0]}&" not in url)
+        wide = range_in(page)
+        assert abs((wide[1] - wide[0]) - 2 * (before[1] - before[0])) <= 240
+        for _ in range(3):  # never into the future
+            page.get_by_role("button", name="Later").click()
+        page.wait_for_url(lambda url: f"from={wide[0]}&" not in url)
+        assert range_in(page)[1] <= time.time() + 60
+        page.go_back()
+        expect(page).to_have_url(ZOOMED)
+
+
+def test_the_charts_as_a_table(visitor: Visitor, page_database: Database) -> None:
+    stored = page_database.rows(
+        "SELECT total_requests, failed_requests FROM analytics_metrics_1min"
+        " WHERE service = 'checkout' AND timestamp > now() - interval '59 minutes' ORDER BY timestamp DESC"
+    )
+    assert len(stored) > 10
+    with visitor.tab() as page:
+        visitor.enter(page, "services/checkout?range=1h")
+        page.get_by_role("button", name="As a table").click()
+        table = page.get_by_role("region", name="The charts as a table").get_by_role("table")
+        expect(table.get_by_role("columnheader")).to_have_text(
+            ["From", "Requests", "Failed", "Errors %", "p50 ms", "p95 ms", "p99 ms", "Users", "Mean risk"]
+        )  # fmt: skip
+        expect(table.locator("tbody tr")).to_have_count(len(stored))
+        for column, at in ((2, 0), (3, 1)):
+            shown = table.locator(f"tbody td:nth-child({column})").all_text_contents()
+            assert [int(text.replace(",", "")) for text in shown] == [row[at] for row in stored]
+        page.get_by_role("button", name="As a table").click()
+        expect(table).to_have_count(0)
+
+
 def test_the_back_button_goes_the_way_back(visitor: Visitor) -> None:
     with visitor.tab() as page:
         visitor.enter(page)

@@ -2,7 +2,8 @@
 
 import * as actions from "./actions.js";
 import { help, listenToKeys } from "./keys.js";
-import { freeRange } from "./parts/ranges.js";
+import { now } from "./moment.js";
+import { freeRange, moved } from "./parts/ranges.js";
 import { nextOrder } from "./parts/sorting.js";
 import { change, here } from "./router.js";
 import { switchTheme } from "./theme.js";
@@ -61,6 +62,7 @@ function press(pressed, { refresh, logOut }) {
     resolve: () => actions.resolve(about, refresh),
     "end-silence": () => actions.endSilence(about, refresh),
     replay: () => actions.replay(about, refresh),
+    move: () => change(moved(Number(about.from), Number(about.to), about.by ?? "", now() / 1000), { step: true }),
     set: () => change({ [about.name ?? ""]: about.value || null, ...cleared(about.clear) }, { step: true }),
   };
   does[about.do ?? ""]?.();

@@ -5,6 +5,10 @@ import { clock, duration } from "../format.js";
 
 const COMMON = ["15m", "1h", "6h", "24h", "7d", "30d"];
 const USUAL = "1h";
+const NARROWEST_S = 300;
+const WIDEST_S = 30 * 86_400;
+/** What the buttons do that need no mouse. */
+const MOVES = [["earlier", "\u2039", "Earlier"], ["later", "\u203a", "Later"], ["closer", "+", "Zoom in"], ["wider", "\u2212", "Zoom out"]];
 
 /**
  * The range in the URL as the API takes it.
@@ -31,13 +35,35 @@ export function rangePicker(params, chart) {
       COMMON.map((each) => h("button", {
         type: "button", "data-do": "set", "data-name": "range", "data-value": each, "data-clear": "from to", "aria-pressed": String(each === current),
       }, each))),
+    h("div", { class: "segments", role: "group", "aria-label": "Move the range" },
+      MOVES.map(([by, sign, name]) => h("button", {
+        type: "button", "data-do": "move", "data-by": by, "data-from": String(first), "data-to": String(last), title: name, "aria-label": name,
+        disabled: first === undefined,
+      }, sign))),
     h("details", { class: "free" },
       h("summary", {}, isFree ? `${clock(first * 1000)} to ${clock(last * 1000)}` : "Other range"),
       h("form", { "data-form": "range" },
         moment("from", "From", first), moment("to", "To", last),
         h("button", { type: "submit", class: "primary" }, "Show"))),
     h("span", { class: "muted" }, `One point is ${duration(chart.step_seconds).replace(".0", "")}.`),
+    h("button", {
+      type: "button", "data-do": "set", "data-name": "table", "data-value": params.has("table") ? "" : "yes",
+      "aria-pressed": String(params.has("table")),
+    }, "As a table"),
     h("span", { class: "muted mouse" }, "Drag to zoom, double click to go back."));
+}
+
+/**
+ * The range after one of the moves; it ends now at the latest.
+ * @param {number} from epoch seconds @param {number} to @param {string} by @param {number} now
+ * @returns {{from: string, to: string, range: null}}
+ */
+export function moved(from, to, by, now) {
+  const length = to - from;
+  const wanted = { closer: Math.max(length / 2, NARROWEST_S), wider: Math.min(length * 2, WIDEST_S) }[by] ?? length;
+  const shift = { earlier: -length / 2, later: length / 2 }[by] ?? 0;
+  const end = Math.min((from + to + wanted) / 2 + shift, now);
+  return { from: String(Math.floor(end - wanted)), to: String(Math.ceil(end)), range: null };
 }
 
 /**

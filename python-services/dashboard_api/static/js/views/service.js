@@ -5,6 +5,7 @@ import { charts } from "../charts/charts.js";
 import { h } from "../dom.js";
 import { clock, many, number } from "../format.js";
 import { alertCard } from "../parts/alert-card.js";
+import { pointsTable } from "../parts/points-table.js";
 import { rangePicker, rangeQuery } from "../parts/ranges.js";
 import { budget } from "../parts/slo.js";
 import { badge } from "../parts/status.js";
@@ -71,6 +72,7 @@ export const service = {
               ? h("ul", { class: "alerts" }, data.alerts.map((/** @type {any} */ each) => alertCard(each, { mayAct: head?.you.role === "admin" })))
               : h("p", { class: "muted" }, "None now, none in this range.")),
           letters(data.dead_letters))),
+      params.has("table") ? pointsTable(data.chart) : null,
     ].filter((node) => node !== null);
   },
 
