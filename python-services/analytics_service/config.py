@@ -58,6 +58,10 @@ class Settings:  # pylint: disable=too-many-instance-attributes  # one for each 
     db_admin_password: str = field(repr=False)
     db_pool_min: int
     db_pool_max: int
+    backup_directory: str
+    backup_days: int
+    backup_upload_command: str = field(repr=False)
+    pg_client_directory: Path | None
     sql_dir: Path
     aggregation_windows: tuple[str, ...]
     retention_hot: int
@@ -184,6 +188,11 @@ def _cross_checks(values: dict[str, Value], given: Mapping[str, str]) -> list[st
     return problems
 
 
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program that is started: this process's own, with changes."""
+    return {**os.environ, **changes}
+
+
 def option_names() -> list[str]:
     """Environment names of all settings, in the order of their declaration."""
     return [option.name for option in OPTIONS]
@@ -193,4 +202,11 @@ assert {f.name for f in fields(Settings)} == {o.attribute for o in OPTIONS}, (
     "options and Settings differ"
 )
 
-__all__ = ["ConfigurationError", "Option", "Settings", "load_settings", "option_names"]
+__all__ = [
+    "ConfigurationError",
+    "Option",
+    "Settings",
+    "child_environment",
+    "load_settings",
+    "option_names",
+]

@@ -33,6 +33,10 @@ class MigrationError(Exception):
     """The schema could not be migrated; the message says what to do."""
 
 
+class BackupError(Exception):
+    """A backup could not be taken or restored; the message says what to do."""
+
+
 class Fault(StrEnum):
     """Who has to change for the work to succeed."""
 

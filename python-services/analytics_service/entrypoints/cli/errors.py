@@ -16,11 +16,6 @@ class CommandFailed(click.ClickException):
 
     exit_code = FAILED
 
-    def show(self, file: object = None) -> None:
-        """Print the message in the program's own form."""
-        del file
-        click.echo(f"stacklens: {self.format_message()}", err=True)
-
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -35,9 +30,11 @@ class Explained:
 _KNOWN: tuple[tuple[str, str, str, int], ...] = (
     ("analytics_service.config", "ConfigurationError", "", WRONG_USAGE),
     ("analytics_service.domain.rule_files", "RuleFileError", "", WRONG_USAGE),
+    ("analytics_service.domain.guardrails", "GuardrailFileError", "", WRONG_USAGE),
     ("analytics_service.adapters.kafka.topics", "TopicError", "", FAILED),
     ("analytics_service.adapters.kafka.producer", "DeliveryError", "", FAILED),
     ("analytics_service.adapters.timescale.errors", "MigrationError", "", FAILED),
+    ("analytics_service.adapters.timescale.errors", "BackupError", "", FAILED),
     ("analytics_service.adapters.timescale.errors", "PoolError", "", FAILED),
     ("kafka.errors", "KafkaError", "Kafka: ", FAILED),
     ("aiokafka.errors", "KafkaError", "Kafka: ", FAILED),

@@ -36,6 +36,8 @@ COMMANDS: dict[str, Entry] = {
     "archive": Entry(
         f"{_CLI}.archive:archive", "Drop what is older than the retention tiers keep."
     ),
+    "backup": Entry(f"{_CLI}.backup:backup", "Back the database up into a file."),
+    "restore": Entry(f"{_CLI}.restore:restore_command", "Restore a backup into an empty database."),
     "replay": Entry(f"{_CLI}.replay:replay", "Send recorded events to the input topic."),
     "generate": Entry(f"{_CLI}.generate:generate", "Send lifelike made-up traffic."),
     "rules": Entry(f"{_CLI}.rules:rules", "List, apply or try alert rules."),
