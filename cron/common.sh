@@ -22,12 +22,10 @@ say() { printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*"; }
 
 compose() { docker-compose -f docker-compose-phase4.yml "$@"; }
 
-# Tells people, through the command on PATH where there is one; in the log it is in any case.
+# Tells people, through the notify_alert on PATH, or the one beside this file; in the log it is in any case.
 tell() { # text
+    local program
     say "ALERT: $*"
-    if command -v notify_alert >/dev/null; then
-        notify_alert "$*" || say "notify_alert failed"
-    else
-        say "there is no notify_alert on PATH: nobody was told"
-    fi
+    program=$(command -v notify_alert || echo "$PWD/cron/notify_alert")
+    "$program" "$*" </dev/null || say "notify_alert failed: perhaps nobody was told"
 }

@@ -24,6 +24,7 @@ from analytics_service.domain.wording import (
 MOST_LINES: Final = 10
 _SHORT_NAME: Final = 80
 _WORTH_TELLING_S: Final = 5.0
+_MOST_OWN_WORDS: Final = 1000
 
 
 def tag(line: AlertLine) -> str:
@@ -32,7 +33,9 @@ def tag(line: AlertLine) -> str:
 
 
 def told(line: AlertLine, at_s: float) -> str:
-    """`payment-service: error_rate 31.2 % > 20 %, for 2 min`: one alert as it is at `at_s`."""
+    """`payment-service: error_rate 31.2 % > 20 %, for 2 min`: one alert as it is at `at_s`; own words as they are."""
+    if line.text is not None:
+        return name(line.text, _MOST_OWN_WORDS)
     service, metric = name(line.service, _SHORT_NAME), clean(line.metric_name, _SHORT_NAME)
     rule = limit(line.metric_name, line.operator, line.threshold)
     lasted = _lasted_s(line, at_s)
@@ -62,6 +65,8 @@ def first_line(notice: Notice) -> str:
 
 def facts(line: AlertLine, at_s: float) -> list[tuple[str, str]]:
     """Everything else there is to say of an alert, as pairs of what it is and how it is."""
+    if line.text is not None:
+        return [("Severity", clean(line.severity, 20)), ("From", name(line.service))]
     found = [
         ("Rule", name(line.rule_name)),
         ("Description", clean(line.description or "", 500)),

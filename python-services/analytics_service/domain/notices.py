@@ -14,7 +14,10 @@ RANK: Final[Mapping[str, int]] = {"critical": 0, "warning": 1, "info": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertLine:  # pylint: disable=too-many-instance-attributes  # everything a message may say of it
-    """One alert in a message. `value` None: there were no data; `operator` None: its rule is gone."""
+    """One alert in a message. `value` None: there were no data; `operator` None: its rule is gone.
+
+    `text`: not an alert of a rule but a message in somebody's own words; it is told instead of metric and values.
+    """
 
     kind: NoticeKind
     alert_id: int
@@ -33,6 +36,7 @@ class AlertLine:  # pylint: disable=too-many-instance-attributes  # everything a
     resolved_s: float | None = None
     actor: str | None = None
     comment: str | None = None
+    text: str | None = None
 
     @property
     def is_over(self) -> bool:

@@ -11,7 +11,7 @@ from importlib import metadata
 
 import click
 
-from analytics_service.entrypoints.cli.errors import explain
+from analytics_service.entrypoints.cli.errors import CommandFailed, explain
 
 PROGRAM = "stacklens"
 DISTRIBUTION = "stacklens-analytics"
@@ -52,6 +52,12 @@ COMMANDS: dict[str, Entry] = {
         f"{_CLI}.recalculate:recalculate", "Compute stored windows anew from raw events."
     ),
     "verify": Entry(f"{_CLI}.verify:verify", "Check that a deployment is healthy."),
+    "smoke": Entry(f"{_CLI}.smoke:smoke", "Send one event through everything."),
+    "load": Entry(f"{_CLI}.load:load", "A bounded load on the API, with percentiles."),
+    "guardrails": Entry(
+        f"{_CLI}.guardrails:guardrails", "Compare today's figures with a saved baseline."
+    ),
+    "health-check": Entry(f"{_CLI}.health_check:health_check", "Is the API well? For cron."),
     "hash-password": Entry(f"{_CLI}.hash_password:hash_password", "Hash a password for API_USERS."),
 }
 
@@ -127,12 +133,20 @@ def stacklens() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status; errors that are no defects become a message."""
+    """Run one command of `stacklens` and return the exit status."""
+    return run_program(stacklens, PROGRAM, arguments)
+
+
+def run_program(command: click.Command, program: str, arguments: Sequence[str] | None) -> int:
+    """Run a program and return the exit status; errors that are no defects become a message."""
     try:
-        result = stacklens.main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+        result = command.main(args=arguments, prog_name=program, standalone_mode=False)
     except click.Abort:
-        click.echo(f"{PROGRAM}: interrupted", err=True)
+        click.echo(f"{program}: interrupted", err=True)
         return INTERRUPTED
+    except CommandFailed as error:
+        click.echo(f"{program}: {error.format_message()}", err=True)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -140,7 +154,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         known = explain(error)
         if known is None:
             raise
-        click.echo(f"{PROGRAM}: {known.message}", err=True)
+        click.echo(f"{program}: {known.message}", err=True)
         return known.exit_code
     return result if isinstance(result, int) else 0
 

@@ -8,21 +8,15 @@ from pathlib import Path
 import click
 
 from analytics_service.config import load_settings
+from analytics_service.entrypoints.cli.api_access import base_url_option, login_options, login_to
 from analytics_service.entrypoints.cli.checking import FAIL, run_checks
 from analytics_service.entrypoints.cli.report import print_table, write_json
 from analytics_service.entrypoints.cli.verify_http import api_checks, notifier_checks, worker_checks
 from analytics_service.entrypoints.cli.verify_stores import database_checks, topic_checks
 
 
-class FromEnvironmentOnly(click.Option):
-    """An option that cannot be typed: a command line can be read by every user of the machine."""
-
-    def add_to_parser(self, parser: object, ctx: click.Context) -> None:
-        """Leave it out of the command line."""
-
-
 @click.command()
-@click.option("--base-url", required=True, metavar="URL", help="Where the dashboard API answers.")
+@base_url_option
 @click.option(
     "--worker-url",
     metavar="URL",
@@ -33,8 +27,7 @@ class FromEnvironmentOnly(click.Option):
     metavar="URL",
     help="Where a notifier answers; default: NOTIFIER_METRICS_PORT on this machine, where one may be missing.",
 )
-@click.option("--user", metavar="NAME", help="User of the API; see below for the password.")
-@click.option("--password", cls=FromEnvironmentOnly, envvar="STACKLENS_PASSWORD", hidden=True)
+@login_options
 @click.option("--require-ready", is_flag=True, help="Not being ready (yet) is a failure too.")
 @click.option(
     "--output-json",
@@ -54,7 +47,7 @@ def verify(
 
     Prints PASS, WARN or FAIL with a reason for each; exit status 0 when nothing failed, 1 otherwise.
     Kafka and the database are those of the environment. The password of --user is taken from
-    STACKLENS_PASSWORD, else asked for.
+    STACKLENS_PASSWORD, else asked for; without --user name and password are those of ~/.netrc.
 
     \b
     Examples:
@@ -63,14 +56,12 @@ def verify(
       stacklens verify --base-url https://stacklens.example.org --worker-url http://10.0.0.7:8004 --user ops
     """
     settings = load_settings()
-    login = None
-    if user is not None:
-        login = (user, password or str(click.prompt("Password", hide_input=True, err=True)))
+    login = login_to(base_url, user, password)
     worker = worker_url or f"http://127.0.0.1:{settings.metrics_port}"
     notifier = notifier_url or f"http://127.0.0.1:{settings.notifier_metrics_port}"
     findings = run_checks(
         (
-            *api_checks(base_url.rstrip("/"), login, require_ready),
+            *api_checks(base_url, login, require_ready),
             *worker_checks(worker.rstrip("/"), require_ready, settings.enable_metrics),
             *notifier_checks(
                 notifier.rstrip("/"),

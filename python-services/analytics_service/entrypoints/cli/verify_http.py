@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -67,20 +68,22 @@ class Answer:
         return document
 
 
-def get(url: str, login: tuple[str, str] | None = None) -> Answer:
-    """Ask; raises OSError when nothing answers within 10 s."""
+def get(url: str, login: tuple[str, str] | None = None, timeout_s: float = TIMEOUT_S) -> Answer:
+    """Ask; raises OSError when there is no whole answer, or nothing for `timeout_s` seconds."""
     request = urllib.request.Request(url)
     if login is not None:
         token = base64.b64encode(":".join(login).encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
             return Answer(answer.status, dict(answer.headers), answer.read())
     except urllib.error.HTTPError as error:
         return Answer(error.code, dict(error.headers), error.read())
     except urllib.error.URLError as error:
         reason = getattr(error.reason, "strerror", None) or error.reason
         raise OSError(f"no answer: {reason}") from error
+    except http.client.HTTPException as error:
+        raise OSError(f"no whole answer: {type(error).__name__}") from error
 
 
 def api_checks(
