@@ -59,9 +59,16 @@ class Demo:
         """All of them."""
         return (self.generator, self.api_process, self.notifier, self.worker)
 
-    def expect_all_alive(self) -> None:
-        """Raise DevstackError with the end of the log of a process that is gone."""
-        for process in self.processes:
+    def keep_alive(self, *, traffic: bool = True) -> None:
+        """Start again what somebody killed, as an operator's supervisor would; DevstackError for what ended by itself.
+
+        The traffic is not: what it had sent is not known then. `traffic` False: it is over, do not look at it.
+        """
+        for process in (self.api_process, self.notifier, self.worker):
+            if process.was_killed:
+                say(f"{process.name} was killed: it is started again")
+                process.start()
+        for process in self.processes if traffic else self.processes[1:]:
             process.expect_alive()
 
 
@@ -210,7 +217,7 @@ def _process(
 def _wait_for_first_window(demo: Demo) -> None:
     last_moment = time.monotonic() + FIRST_WINDOW_S
     while not demo.api.windows(limit=1):
-        demo.expect_all_alive()
+        demo.keep_alive()
         if time.monotonic() > last_moment:
             raise DevstackError(
                 f"no window could be read through the API in {FIRST_WINDOW_S:.0f} s; logs: {demo.logs}\n"
@@ -236,6 +243,11 @@ def _welcome(demo: Demo) -> str:
 
   {INCIDENT} has an incident, of which alerts tell after a minute, and which is over after {INCIDENT_S // 60} minutes;
   about {BAD_FRACTION:.1%} of the events are bad on purpose. Ctrl-C ends it all.
+
+  Kill any of these, they are started again, and nothing is lost or counted twice:
+  kill -9 {demo.worker.pid}   # the worker
+  kill -9 {demo.notifier.pid}   # the notifier
+  kill -9 {demo.api_process.pid}   # the API
 """
 
 
@@ -256,7 +268,7 @@ def _watch(demo: Demo, until: float | None) -> None:
     started = time.monotonic()
     next_status = started + STATUS_EVERY_S
     while until is None or time.monotonic() < until:
-        demo.expect_all_alive()
+        demo.keep_alive()
         now = time.monotonic()
         if now >= next_status:
             say(_status(demo, now - started))
@@ -293,8 +305,7 @@ def _finish(demo: Demo) -> int:
     last_moment = time.monotonic() + CATCH_UP_S
     figures = demo.tables.figures()
     while figures.settled < sent and time.monotonic() < last_moment:
-        for process in (demo.worker, demo.notifier, demo.api_process):
-            process.expect_alive()
+        demo.keep_alive(traffic=False)
         time.sleep(0.1)
         figures = demo.tables.figures()
     say(f"sent {sent}, stored {figures.stored}, dead-lettered {figures.dead_lettered}")

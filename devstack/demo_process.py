@@ -42,6 +42,17 @@ class DemoProcess:
         """Whether it is there."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None: it was not started."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether somebody ended it: by a signal, or politely so that it left without complaint."""
+        status = None if self._process is None else self._process.poll()
+        return status is not None and status <= 0
+
     def start(self) -> None:
         """Start it, in a session of its own: Ctrl-C on the terminal is the demo's business."""
         with self.log.open("ab") as log:

@@ -137,18 +137,38 @@ def test_nothing_outlives_it_and_no_password_is_on_a_command_line() -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_told_with_its_log() -> None:
+def test_what_is_killed_is_started_again_and_every_event_is_accounted_for() -> None:
+    with demo() as process:
+        told = read_until(process, "# the API")
+        pids = [int(found) for found in re.findall(r"kill -9 (\d+)", told)]
+        assert len(pids) == 3
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        again = [read_until(process, "is started again") for _ in pids]
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, rest
+    assert sorted(line for text in again for line in text.splitlines() if "started again" in line) == [
+        f"stacklens {name} was killed: it is started again" for name in ("analytics", "api", "notifier")
+    ]  # fmt: skip
+    settled = SETTLED.search("".join(again) + rest)
+    assert settled is not None, rest
+    assert int(settled[1]) == int(settled[2]) + int(settled[3])
+
+
+@pytest.mark.slow
+def test_traffic_that_dies_is_told_with_its_log() -> None:
     with demo() as process:
         read_until(process, "curl")
-        (worker,) = [
+        (traffic,) = [
             pid
             for pid, command in commands(descendants(process.pid)).items()
-            if command.endswith(b"\0analytics\0") and b"tether" not in command
+            if b"\0generate\0" in command and b"tether" not in command
         ]
-        os.kill(worker, signal.SIGKILL)
+        os.kill(traffic, signal.SIGKILL)
         told, _ = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "stacklens analytics ended by itself; the end of its log" in told
+    assert "stacklens generate ended by itself; the end of its log" in told
 
 
 @pytest.mark.parametrize("seconds", ["soon", "-1", "0", "nan"])
