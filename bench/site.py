@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg2
 from kafka import KafkaConsumer, TopicPartition
@@ -72,16 +72,20 @@ class Site:
 
     def connect(self, database: str) -> connection:
         """A connection in autocommit mode."""
-        conn = psycopg2.connect(
-            host=self.stack.db_host,
-            port=self.stack.db_port,
-            user=self.stack.db_user,
-            password=self.stack.db_password,
-            dbname=database,
-            application_name="stacklens bench",
-        )
+        conn: connection = psycopg2.connect(**self.connection_parameters(database))
         conn.autocommit = True
         return conn
+
+    def connection_parameters(self, database: str) -> dict[str, Any]:
+        """What psycopg2 connects by, for processes that have no stack in their hands."""
+        return {
+            "host": self.stack.db_host,
+            "port": self.stack.db_port,
+            "user": self.stack.db_user,
+            "password": self.stack.db_password,
+            "dbname": database,
+            "application_name": "stacklens bench",
+        }
 
     @contextmanager
     def database(self, name: str) -> Iterator[str]:

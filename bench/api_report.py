@@ -1,0 +1,89 @@
+"""The table and the results file of the bench of the API."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bench.api_measure import CLIENTS, PACE_S, Measured
+from bench.api_seed import Seeded
+
+HEADINGS: Final = (
+    "request", "p95 promised", "paced p50", "p95", "p99", "", "saturated p95", "requests/s", "CPU API", "database",
+)  # fmt: skip
+_WIDEST: Final = 52
+
+
+def report(
+    seeded: Seeded, measured: Sequence[Measured], surroundings: Mapping[str, Any], file: Path
+) -> bool:
+    """Print the table and write the results; whether every promise is kept."""
+    kept = all(each.kept for each in measured)
+    document = {
+        "bench": "api",
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **surroundings,
+        "clients": CLIENTS,
+        "pace_s": PACE_S,
+        "seed": {
+            "services": seeded.services,
+            "rows": dict(seeded.rows),
+            "window_rows_per_second": round(seeded.rate),
+            "database_bytes": seeded.bytes,
+        },
+        "requests": [each.as_json() for each in measured],
+        "kept": kept,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    print(f"seed: {seeded.windows:,} windows, {seeded.rate:,.0f} rows/s")
+    print(
+        f"{CLIENTS} clients; paced: each asks every {PACE_S:g} s (the promise is about these);"
+        " saturated: each asks again at once; times in ms"
+    )
+    print(table(measured))
+    return kept
+
+
+def table(measured: Sequence[Measured]) -> str:
+    """A line for each request, columns aligned; numbers to the right."""
+    rows: list[tuple[str, ...]] = [HEADINGS]
+    for each in measured:
+        rows.append(_cells(each))
+        if each.alone is not None:
+            alone = each.alone
+            rows.append(
+                (
+                    "  one client", "", f"{alone.p50_ms:.1f}", f"{alone.p95_ms:.1f}", f"{alone.p99_ms:.1f}",
+                    "", "", f"{alone.per_second:,.1f}", "", "",
+                )
+            )  # fmt: skip
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    texts = [
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    texts.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(texts)
+
+
+def _cells(each: Measured) -> tuple[str, ...]:
+    database = "" if each.database_cpu_ms is None else f"{each.database_cpu_ms:.1f}"
+    return (
+        each.path if len(each.path) <= _WIDEST else each.path[: _WIDEST - 3] + "...",
+        f"{each.limit_ms:.0f}",
+        f"{each.paced.p50_ms:.1f}",
+        f"{each.paced.p95_ms:.1f}",
+        f"{each.paced.p99_ms:.1f}",
+        "pass" if each.kept else "MISS",
+        f"{each.saturated.p95_ms:.1f}",
+        f"{each.saturated.per_second:,.0f}",
+        f"{each.api_cpu_ms:.1f}",
+        database,
+    )
