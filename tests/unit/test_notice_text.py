@@ -300,3 +300,18 @@ def test_the_first_line_is_one_line_whatever_the_names(text: str) -> None:
     first = notice_text.first_line(notice(line(service=text, metric_name=text, severity=text)))
     assert len(first) < 300
     assert first.splitlines() == [first]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("the backup failed", "the backup failed"),
+        ("two\r\nlines: \u202eback", "two lines: back"),
+        ("", "(no name)"),
+        ("x" * 2000, "x" * 999 + "…"),
+    ],
+)
+def test_own_words_are_told_instead_of_metric_and_value(text: str, said: str) -> None:
+    words = line(text=text, service="host-1", severity="warning")
+    assert notice_text.first_line(notice(words)) == f"[WARNING] {said}"
+    assert notice_text.facts(words, NOW_S) == [("Severity", "warning"), ("From", "host-1")]

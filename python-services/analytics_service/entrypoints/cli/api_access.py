@@ -70,7 +70,7 @@ def login_to(base_url: str, user: str | None, password: str | None) -> Login | N
         return None
     except netrc.NetrcParseError as error:  # whose text may hold a word of the file: a password
         raise CommandFailed(
-            f"{error.filename}, line {error.lineno}: must be a netrc file that only its owner can read"
+            f"{error.filename}, near line {error.lineno}: must be a netrc file that only its owner can read"
         ) from None
     entry = entries.get(urlsplit(base_url).hostname or "")
     return None if entry is None else (entry[0], entry[2] or "")

@@ -119,8 +119,7 @@ def _window_row(conn: connection, event: SmokeEvent, window: Window) -> str | No
     start = from_epoch_s(window.start_of(event.at_us // 1_000_000))
     with conn.cursor() as cur:
         cur.execute(query, (event.service, start))
-        rows = [int(row[0]) for row in cur.fetchall()]
-    return _counted(rows)
+        return _counted([int(row[0]) for row in cur.fetchall()])
 
 
 def _api_row(url: str, login: Login | None, timeout_s: float) -> str | None:
@@ -134,12 +133,12 @@ def _api_row(url: str, login: Login | None, timeout_s: float) -> str | None:
     if answer.status != 200:
         raise CheckFailed(f"status {answer.status}")
     rows = answer.document().get("metrics")
-    if not isinstance(rows, list):
-        raise CheckFailed("the answer has no metrics")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise CheckFailed("the answer has no rows")
     return _counted([row.get("total_requests") for row in rows])
 
 
-def _counted(totals: list[int]) -> str | None:
+def _counted(totals: list[object]) -> str | None:
     if totals not in ([], [1]):
         raise CheckFailed(f"total_requests {', '.join(map(str, totals))} for one event")
     return "total_requests 1" if totals else None
