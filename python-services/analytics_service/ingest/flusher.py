@@ -197,8 +197,14 @@ class Flusher:
 
     def _connection(self) -> connection:
         if self._conn is None or self._conn.closed:
-            self._conn = self._parameters.connect()
-            prepare_connection(self._conn)
+            conn = self._parameters.connect()
+            try:
+                prepare_connection(conn)
+            except BaseException:
+                # Half prepared it would fail for ever: such as one to a database that is about to be restored.
+                conn.close()
+                raise
+            self._conn = conn
         return self._conn
 
     def _rollback(self) -> None:
