@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import scheduling
+from tests import measuring, scheduling
 from tests.run_stack import RunStack, WorkersRunStack, run_stack_key
 
 pytest_plugins = ["tests.stack_fixtures"]
 
 WITHOUT_SERVERS = "tests/unit/"
 _shared_directory = pytest.StashKey[Path]()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unmeasured_children(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Coverage stays out of the processes that the tests of some modules start (tests/measuring.py)."""
+    if measuring.measures_children(request.node.nodeid):
+        yield
+    else:
+        with measuring.unmeasured():
+            yield
 
 
 def pytest_configure(config: pytest.Config) -> None:

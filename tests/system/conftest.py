@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 from devstack.api import Stack
 from tests.api_support import RunningApi, fresh_database, running_api
 from tests.databases import Database
+from tests.measuring import unmeasured
 from tests.system.page import Visitor, fill, launch, need_chromium, users
 
 
@@ -37,7 +39,10 @@ def page_database(stack: Stack, migrated_template: str) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def page_api(page_database: Database) -> Iterator[RunningApi]:
     """An API on it, with the users admin and reader."""
-    with running_api({**page_database.env, "API_USERS": users()}, "--workers", "1") as api:
+    running = running_api({**page_database.env, "API_USERS": users()}, "--workers", "1")
+    with contextlib.ExitStack() as ending:
+        with unmeasured():  # this is made before what the module does for all its tests
+            api = ending.enter_context(running)
         yield api
 
 
