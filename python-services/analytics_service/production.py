@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 SHORTEST_PASSWORD = 12
 _REQUIRED_SECRETS = ("DB_PASSWORD", "DB_READER_PASSWORD", "DB_ADMIN_PASSWORD")
+# Of other containers of the stack, which read the same file: looked at when it is there.
+_OTHERS_SECRETS = ("GRAFANA_ADMIN_PASSWORD",)
 _WELL_KNOWN = {
     "changeme",
     "change-me",
@@ -24,7 +26,8 @@ def production_problems(given: Mapping[str, str], values: Mapping[str, object]) 
     `given` is the environment as text, `values` the parsed settings by attribute name.
     """
     problems = []
-    for name in _REQUIRED_SECRETS:
+    others = [name for name in _OTHERS_SECRETS if given.get(name, "").strip()]
+    for name in (*_REQUIRED_SECRETS, *others):
         problem = _password_problem(given.get(name, ""))
         if problem:
             problems.append(f"{name}: {problem}")

@@ -384,6 +384,8 @@ def test_production_runs_with_secrets_of_its_own() -> None:
         ({"API_AUTH_DISABLED": "1"}, "API_AUTH_DISABLED"),
         ({"API_USERS": ""}, "API_USERS"),
         ({"API_USERS": "admin:admin:change-me"}, "API_USERS"),
+        ({"GRAFANA_ADMIN_PASSWORD": "CHANGE-ME"}, "GRAFANA_ADMIN_PASSWORD"),
+        ({"GRAFANA_ADMIN_PASSWORD": "short"}, "GRAFANA_ADMIN_PASSWORD"),
         ({"LOG_LEVEL": "debug"}, "LOG_LEVEL"),
         (
             {
@@ -402,6 +404,24 @@ def test_production_refuses(changes: dict[str, str], named: str) -> None:
     assert problem.startswith(f"{named}: ")
     secrets = [value for name, value in {**PRODUCTION, **changes}.items() if name in SECRETS]
     assert not any(secret and secret in problem for secret in secrets)
+
+
+def test_the_example_is_refused_unchanged_with_all_of_its_placeholders_at_once() -> None:
+    text = (REPOSITORY / ".env.prod.example").read_text(encoding="utf-8")
+    placeholders = {line.partition("=")[0] for line in text.splitlines() if "CHANGE-ME" in line}
+    placeholders = {name for name in placeholders if not name.startswith("#")}
+    assert placeholders == {
+        "DB_PASSWORD", "DB_READER_PASSWORD", "DB_ADMIN_PASSWORD", "API_USERS", "GRAFANA_ADMIN_PASSWORD",
+    }  # fmt: skip
+    problems = problems_of(read_dotenv(REPOSITORY / ".env.prod.example"))
+    assert {problem.partition(":")[0] for problem in problems} == placeholders
+    assert len(problems) == len(placeholders)
+
+
+def test_the_example_holds_nothing_but_settings_and_grafana_s_password() -> None:
+    text = (REPOSITORY / ".env.prod.example").read_text(encoding="utf-8")
+    named = {line.removeprefix("# ").partition("=")[0] for line in text.splitlines() if "=" in line}
+    assert named - set(OPTIONS) == {"GRAFANA_ADMIN_PASSWORD"}
 
 
 def test_production_by_its_alias_is_production_too() -> None:
