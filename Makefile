@@ -13,7 +13,7 @@ LOCK := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extr
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --cov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stack test test-faults test-faults-alerts check docs bench clean lock coverage
+.PHONY: help setup demo stack test test-faults test-faults-alerts restore-drill check docs bench clean lock coverage
 
 help: ## this list
 	@scripts/help.sh $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ test-faults: setup ## kill, freeze, cut and fill under a stream, ten seeds, then
 test-faults-alerts: setup ## the same under alerts: each is told, in order, and nothing restarts; ARGS="--seeds 7 --minutes 15"
 	@$(BIN)/python -m pytest -m long tests/faults/alerts
 	@$(BIN)/python -m tests.faults.alerts $(or $(ARGS),--seeds 1..5 --minutes 3)
+
+restore-drill: setup ## lose a database of a million events under load, restore it, compare; RESTORE_DRILL_EVENTS=10000000
+	@$(BIN)/python -m pytest -n 0 -s -m 'long or not long' tests/integration/test_restore_drill.py
 
 coverage: setup ## every test, then each uncovered line, and htmlcov/index.html
 	@$(PYTEST) --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)

@@ -24,6 +24,12 @@ dump() {
 begin backup
 umask 077
 mkdir -p "$directory"
+# The lock that `stacklens backup` takes too.
+exec 8>>"$directory/.backup.lock"
+if ! flock -n 8; then
+    tell "no backup was made: another one into $directory is under way"
+    exit 1
+fi
 say "backup: begins"
 # In a shell of its own: `set -e` does not hold inside of a condition.
 set +e
@@ -41,5 +47,7 @@ if [[ -n ${BACKUP_UPLOAD_COMMAND:-} ]] && ! bash -c "$BACKUP_UPLOAD_COMMAND \"\$
     tell "the backup was made but not uploaded; see $LOGS/backup.log"
     exit 1
 fi
-find "$directory" -maxdepth 1 -name 'stacklens_*.sql.gz' -mtime "+$days" -print -delete
+# Names with a time are those of `stacklens backup`; whatever else lies there is somebody's own.
+find "$directory" -maxdepth 1 -type f -regextype posix-extended \
+    -regex '.*/stacklens_[0-9]{8}(_[0-9]{6})?\.sql\.gz' -mtime "+$((days - 1))" -print -delete
 say "backup: done"

@@ -1,0 +1,124 @@
+"""cron/backup.sh with a real pg_dump: only `docker-compose exec` is stood in for, by running the command right here."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from analytics_service.entrypoints.cli.main import run
+from tests.client_programs import client_directory
+from tests.database_contents import contents
+from tests.databases import Database
+from tests.integration.test_backup import fill
+
+SCRIPT = Path(__file__).resolve().parents[2] / "cron" / "backup.sh"
+COMPOSE = """#!/bin/sh
+# docker-compose -f FILE exec -T postgres sh -c COMMAND
+[ "$3 $4 $5 $6 $7" = "exec -T postgres sh -c" ] || exit 99
+exec sh -c "$8"
+"""
+
+
+@dataclass
+class Cron:
+    """The job, as cron runs it."""
+
+    database: Database
+    home: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, **changes: str) -> int:
+        """Run it; its exit status."""
+        done = subprocess.run(["/bin/bash", SCRIPT], env={**self.env, **changes}, check=False)
+        return done.returncode
+
+    @property
+    def log(self) -> str:
+        """What it has logged so far."""
+        return (self.home / "logs" / "backup.log").read_text()
+
+    def files(self) -> list[str]:
+        """What is in the directory of backups, hidden files aside."""
+        found = (self.home / "backups").glob("[!.]*")
+        return sorted(path.name for path in found)
+
+
+@pytest.fixture
+def cron(database: Database, tmp_path: Path) -> Cron:
+    """The job, whose alerts go to a file."""
+    fill(database)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "docker-compose").write_text(COMPOSE)
+    (programs / "notify_alert").write_text(f'#!/bin/sh\necho "$*" >>"{tmp_path}/told"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    stack = database.stack
+    env = {
+        "PATH": f"{programs}:{client_directory(stack)}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "STACKLENS_LOGS": str(tmp_path / "logs"),
+        "BACKUP_DIRECTORY": str(tmp_path / "backups"),
+        "DB_USER": stack.db_user,
+        "DB_NAME": database.name,
+        "PGHOST": stack.db_host,
+        "PGPORT": str(stack.db_port),
+        "PGPASSWORD": stack.db_password,
+    }
+    return Cron(database, tmp_path, env)
+
+
+def test_its_file_is_what_stacklens_restores(
+    cron: Cron, empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = cron.home / "there"
+    there.mkdir()
+    assert cron(BACKUP_UPLOAD_COMMAND=f"cp -t {there}") == 0, cron.log
+    (name,) = cron.files()
+    assert name == time.strftime("stacklens_%Y%m%d.sql.gz")
+    assert [path.name for path in there.iterdir()] == [name]
+    programs = client_directory(cron.database.stack)
+    for key, value in {**empty_database.env, "PG_CLIENT_DIRECTORY": str(programs)}.items():
+        monkeypatch.setenv(key, value)
+    assert run(["restore", str(cron.home / "backups" / name), "--confirm"]) == 0
+    assert contents(empty_database) == contents(cron.database)
+
+
+def test_it_removes_only_old_files_of_its_own(cron: Cron) -> None:
+    directory = cron.home / "backups"
+    directory.mkdir()
+    ages = {
+        "stacklens_20250101.sql.gz": 31,
+        "stacklens_20250101_020000.sql.gz": 31,  # of `stacklens backup`
+        "stacklens_20250102.sql.gz": 29.5,
+        "stacklens_before_upgrade.sql.gz": 400,
+        "other_20250101.sql.gz": 400,
+    }
+    for name, age in ages.items():
+        (directory / name).touch()
+        past = time.time() - age * 86_400
+        os.utime(directory / name, (past, past))
+    assert cron() == 0, cron.log
+    left = set(cron.files()) - {time.strftime("stacklens_%Y%m%d.sql.gz")}
+    assert left == set(ages) - {"stacklens_20250101.sql.gz", "stacklens_20250101_020000.sql.gz"}
+
+
+def test_a_failed_dump_is_told_and_leaves_nothing(cron: Cron) -> None:
+    assert cron(DB_NAME="not_there") == 1
+    assert cron.files() == []
+    assert "the backup failed" in (cron.home / "told").read_text()
+
+
+def test_not_while_stacklens_takes_one(cron: Cron) -> None:
+    (cron.home / "backups").mkdir()
+    with (cron.home / "backups" / ".backup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert cron() == 1
+    assert cron.files() == []
+    assert "is under way" in (cron.home / "told").read_text()
