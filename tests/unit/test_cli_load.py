@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from analytics_service.entrypoints.cli.load import Plan, put_under_load
-from analytics_service.entrypoints.cli.load_client import Shot
+from analytics_service.entrypoints.cli.load_client import Client, Shot
 from analytics_service.entrypoints.cli.load_report import PathFigures, figures_of
 from analytics_service.entrypoints.cli.main import run
 from analytics_service.entrypoints.cli.stopping import StopSignal
+from tests.waiting import wait_until
 
 CUT = 0  # instead of a status: the connection ends without an answer
 Answers = Callable[[str, int], int]
@@ -163,6 +164,21 @@ def test_a_connection_that_ends_between_two_requests_is_no_error() -> None:
         report = loaded(site, "--path", "/a")
     assert (report["ok"], report["transport_errors"]) == (True, 0)
     assert site.paths == {"/a": 41}
+
+
+def test_a_client_goes_on_after_an_answer_that_did_not_come_in_time() -> None:
+    released = threading.Event()
+
+    def late_at_first(_path: str, before: int) -> int:
+        if not before:
+            released.wait(20)
+        return 200
+
+    with serving(late_at_first) as site, contextlib.closing(Client(site.url, None, 0.2)) as client:
+        first = client.ask("/a")
+        released.set()
+        assert (first.status, first.error) == (None, "no answer in time")
+        assert wait_until(lambda: client.ask("/a").status, 20, "it is answered") == 200
 
 
 @pytest.mark.parametrize(

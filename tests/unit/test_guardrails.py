@@ -435,9 +435,30 @@ def test_nobody_there(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
         capsys.readouterr().err
     )
     assert not Path("good.json").exists()
+    stage.status = 404
+    assert guarded(stage, *contract({"metric": "consumer_lag", "limit": 1}), "--save",
+                   "--worker-url", f"{stage.url}/site") == 1  # fmt: skip
+    assert f"no consumer_lag: {stage.url}/site/metrics: status 404" in capsys.readouterr().err
     stage.worker = ["this is { no metrics"]
     assert guarded(stage, *contract({"metric": "consumer_lag", "limit": 1}), "--save") == 1
     assert "no metrics in the form of Prometheus" in capsys.readouterr().err
+
+
+def test_workers_are_added_up(stage: Stage) -> None:
+    stage.worker = [
+        worker_text(lag=7),
+        worker_text(lag=1),
+        worker_text(stored=100, lag=7),
+        worker_text(stored=50, lag=1),
+    ]
+    options = contract(
+        {"metric": "consumer_lag", "limit": 0}, {"metric": "dead_letters_pending", "limit": 0}
+    )
+    assert guarded(stage, *options, "--worker-url", f"{stage.url}/worker", "--save") == 0
+    # each has a partition 1 of its own here; of dead letters all workers say the same
+    assert json.loads(Path("good.json").read_text())["figures"] == {
+        "consumer_lag": 7 + 3 + 1 + 3, "dead_letters_pending": 6,
+    }  # fmt: skip
 
 
 def test_a_wrong_password_is_tried_once(stage: Stage) -> None:
