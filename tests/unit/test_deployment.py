@@ -110,11 +110,37 @@ def test_files_that_are_mounted_exist() -> None:
                 assert (ROOT / each.split(":")[0]).exists(), each
 
 
-def test_production_only_changes_services_that_exist() -> None:
+def test_production_adds_two_brokers_and_changes_what_exists() -> None:
     more = yaml.safe_load((ROOT / "docker-compose-production.yml").read_text(encoding="utf-8"))
-    assert set(more["services"]) <= set(SERVICES)
-    workers = more["services"]["analytics-service"]["deploy"]
-    assert workers["replicas"] > 1
+    services: dict[str, Any] = more["services"]
+    assert set(services) - set(SERVICES) == {"kafka-2", "kafka-3"}
+    for name in ("kafka-2", "kafka-3"):
+        broker, first = services[name], SERVICES["kafka"]
+        # As well locked up as the first one, and nothing of it is forgotten but what tells them apart.
+        for key in (
+            "image",
+            "depends_on",
+            "healthcheck",
+            "restart",
+            "logging",
+            "cap_drop",
+            "security_opt",
+            "stop_grace_period",
+            "deploy",
+        ):
+            assert broker[key] == first[key], key
+        assert set(broker["environment"]) >= set(first["environment"])
+        same = {
+            k: v
+            for k, v in first["environment"].items()
+            if "REPLICATION" not in k and "ISR" not in k
+        }
+        apart = {k for k, v in same.items() if broker["environment"][k] != v}
+        assert apart == {"KAFKA_BROKER_ID", "KAFKA_ADVERTISED_LISTENERS"} | (
+            apart & {"KAFKA_HEAP_OPTS"}
+        )
+        assert all(port.startswith("127.0.0.1:") for port in broker["ports"])
+    assert services["analytics-service"]["deploy"]["replicas"] > 1
     assert not any("container_name" in SERVICES[name] for name in BUILT)
 
 
