@@ -13,7 +13,7 @@ LOCK := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extr
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --cov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stack test test-faults test-faults-alerts restore-drill check docs bench clean lock coverage
+.PHONY: help setup demo stack test test-faults test-faults-alerts restore-drill test-compose check docs bench clean lock coverage
 
 help: ## this list
 	@scripts/help.sh $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ test-faults-alerts: setup ## the same under alerts: each is told, in order, and 
 
 restore-drill: setup ## lose a database of a million events under load, restore it, compare; RESTORE_DRILL_EVENTS=10000000
 	@$(BIN)/python -m pytest -n 0 -s -m 'long or not long' tests/integration/test_restore_drill.py
+
+test-compose: setup ## the compose stack from nothing on a Docker engine, and every command of the checklist (root; COMPOSE_LAB)
+	@$(BIN)/python -m pytest -m compose tests/compose $(ARGS)
 
 coverage: setup ## every test, then each uncovered line, and htmlcov/index.html
 	@$(PYTEST) --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)

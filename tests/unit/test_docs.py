@@ -68,7 +68,12 @@ print(f'Aggregated {len(metrics)} metrics')
     assert outcome.stdout == "Aggregated 1 metrics\n", outcome.stderr
 
 
-@pytest.mark.parametrize("document", [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"])
+DOCUMENTS = [
+    *sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "DEPLOYMENT_CHECKLIST.md"
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), f"{document.name}: {target}"

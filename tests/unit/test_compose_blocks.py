@@ -1,0 +1,100 @@
+"""The reader of the checklist, and that the checklist is one that can be read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.compose.blocks import blocks, crontab_lines, differs
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKLIST = (ROOT / "DEPLOYMENT_CHECKLIST.md").read_text(encoding="utf-8")
+PAGE = """# Page
+## First
+```bash
+echo one
+```
+
+```text
+one
+```
+Words.
+```bash
+echo two
+```
+More words.
+```text
+not an answer to it
+```
+## Second
+<!-- not tested: takes a year -->
+```bash
+sleep 1y
+```
+```yaml
+a: 1
+```
+```crontab
+0 2 * * * date +\\%Y | cat
+*/5 * * * * true
+```
+"""
+
+
+def test_blocks_of_a_page() -> None:
+    first, second, third = blocks(PAGE)
+    assert (first.heading, first.line, first.commands, first.expected, first.excuse) == (
+        "First", 3, "echo one\n", "one\n", None,
+    )  # fmt: skip
+    assert (second.commands, second.expected, second.excuse) == ("echo two\n", None, None)
+    assert (third.heading, third.expected, third.excuse) == ("Second", None, "takes a year")
+    assert crontab_lines(PAGE) == ["date +%Y | cat", "true"]
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "fits"),
+    [
+        ("one\ntwo\n", "one\ntwo\n", True),
+        ("one  \n", "one\n\n", True),
+        ("one\n", "one\ntwo\n", False),
+        ("one\ntwo\n", "one\n", False),
+        ("one\n", "One\n", False),
+        ("", "", True),
+        ("", "one\n", False),
+        ("a...z\n", "abcz\n", True),
+        ("a...z\n", "az\n", True),
+        ("a...z\n", "abc\n", False),
+        ("a.c\n", "abc\n", False),
+        ("...\nlast\n", "last\n", True),
+        ("...\nlast\n", "one\ntwo\nlast\n", True),
+        ("...\nlast\n", "last\nmore\n", False),
+        ("one\n...\n", "one\n", True),
+        ("one\n...\nthree\n...\nfive\n", "one\n2\nthree\nthree\n4\nfive\n", True),
+        ("one\n...\nthree\n...\nfive\n", "one\nfive\nthree\n", False),
+    ],
+)
+def test_what_is_printed_is_compared(expected: str, printed: str, fits: bool) -> None:
+    assert (differs(expected, printed) is None) == fits
+
+
+def test_the_checklist_tells_of_every_command_what_it_prints_or_why_it_is_not_typed() -> None:
+    found = blocks(CHECKLIST)
+    assert len(found) > 35
+    for block in found:
+        assert (block.expected is None) == (block.excuse is not None), str(block)
+    # An excuse is the exception: who adds one changes this number.
+    assert sum(block.excuse is not None for block in found) == 5
+    assert len(crontab_lines(CHECKLIST)) == 4
+
+
+def test_the_checklist_s_blocks_depend_on_no_variable_of_another() -> None:
+    """Variables that a block uses are set in the same block (or are the shell's own)."""
+    for block in blocks(CHECKLIST):
+        used = set(
+            re.findall(r"(?<![\\$])\$\{?([A-Za-z_]\w*)", re.sub(r"'[^']*'", "", block.commands))
+        )
+        made = set(re.findall(r"(?:^|\s)(?:export )?(\w+)=", block.commands))
+        made |= set(re.findall(r"\bfor (\w+) in\b", block.commands))
+        assert used - made <= {"HOME", "PWD", "TZ"}, str(block)
