@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "cron" / "notify_alert"
 FILE = ["-f", "docker-compose-phase4.yml"]
+# A container has a name that says nothing to anybody.
+NAMED = ["notify_alert", "--host", os.uname().nodename]
 
 # Writes down how it was called, and answers as the file `status` beside it says.
 DOCKER_COMPOSE = """#!/bin/bash
@@ -61,7 +64,7 @@ def test_it_runs_in_the_notifiers_container(programs: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     *_, (directory, *arguments) = calls(programs)
     assert Path(directory).resolve() == ROOT
-    in_container = ["exec", "-T", "alert-notifier", "notify_alert"]
+    in_container = ["exec", "-T", "alert-notifier", *NAMED]
     assert arguments == [*FILE, *in_container, "the backup failed", "it's $HOME"]
     assert (programs / "stdin").read_text() == "piped"
 
@@ -70,7 +73,7 @@ def test_it_makes_a_container_when_the_notifier_is_down(programs: Path) -> None:
     (programs / "running").write_text("1")
     assert ran(PROGRAM, programs, "down").returncode == 0
     *_, (_, *arguments) = calls(programs)
-    made = ["run", "--rm", "--no-deps", "-T", "alert-notifier", "notify_alert"]
+    made = ["run", "--rm", "--no-deps", "-T", "alert-notifier", *NAMED]
     assert arguments == [*FILE, *made, "down"]
 
 

@@ -120,6 +120,13 @@ def test_the_same_text_is_the_same_incident(
     assert first["payload"]["severity"] == "warning"
 
 
+def test_another_machine_may_be_named(web: FakeWebhooks) -> None:
+    assert told("--host", "db-7") == 0
+    (slack,) = web.slack.requests.all
+    assert slack.json["text"] == "[CRITICAL] StackLens: a check on db-7 has failed"
+    assert "*From:* db-7" in slack.json["attachments"][0]["blocks"][0]["text"]["text"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "piped", "text"),
     [

@@ -6,7 +6,6 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable
 from typing import Final
 
 import click
@@ -32,7 +31,8 @@ SILENCE_S: Final = 5.0
     show_default=True,
     help="How bad it is.",
 )
-def notify_alert(text: tuple[str, ...], severity: str) -> int:
+@click.option("--host", metavar="NAME", help="Which machine says so; default: this one.")
+def notify_alert(text: tuple[str, ...], severity: str, host: str | None) -> int:
     """Send TEXT to every channel that is on: Slack, email, PagerDuty.
 
     Without TEXT it is what comes on standard input (within 5 seconds; TEXT - waits for its end), and if
@@ -49,7 +49,8 @@ def notify_alert(text: tuple[str, ...], severity: str) -> int:
     words = " ".join(text)
     if text in ((), ("-",)):
         words = _piped(None if text else SILENCE_S)
-    told = tell(settings, words.strip() or default_text(), severity)
+    host = host or this_host()
+    told = tell(settings, words.strip() or default_text(host), severity, host)
     click.echo(f"told: {', '.join(told)}")
     return 0
 
@@ -58,11 +59,11 @@ def tell(
     settings: Settings,
     text: str,
     severity: str = "critical",
-    wait: Callable[[float], object] = time.sleep,
+    host: str | None = None,
 ) -> list[str]:
     """Send `text` and return the channels that took it. Raises CommandFailed if one did not, or none is on."""
-    message = TextMessage(text, os.uname().nodename, severity, time.time())
-    outcomes = send_text(settings, message, wait)
+    message = TextMessage(text, host or this_host(), severity, time.time())
+    outcomes = send_text(settings, message)
     if not outcomes:
         raise CommandFailed(
             f"nobody was told, no channel is on: set {', or '.join(SWITCHES.values())}"
@@ -78,9 +79,14 @@ def tell(
     return list(outcomes)
 
 
-def default_text() -> str:
+def default_text(host: str) -> str:
     """What is told when nobody says what."""
-    return f"StackLens: a check on {os.uname().nodename} has failed"
+    return f"StackLens: a check on {host} has failed"
+
+
+def this_host() -> str:
+    """The name of this machine; in a container the container's."""
+    return os.uname().nodename
 
 
 def _piped(silence_s: float | None) -> str:
