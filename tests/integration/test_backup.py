@@ -23,6 +23,7 @@ import psycopg2
 import pytest
 
 from analytics_service.entrypoints.cli.main import run
+from devstack.api import Stack
 from tests.client_programs import client_directory
 from tests.database_contents import contents, objects
 from tests.databases import Database, maintenance
@@ -479,6 +480,23 @@ def test_no_superuser_may_restore(
     status, _, errors = stacklens("restore", file, "--confirm", on=empty_database)
     assert status == 1
     assert "stacklens_admin is no superuser" in errors
+
+
+@pytest.mark.slow
+def test_a_new_cluster_has_no_roles_and_gets_them(
+    stacklens: Program, private_stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dump grants rights to roles; roles belong to the cluster and are in no dump."""
+    file, target = stacklens.taken(), Database(private_stack, private_stack.db_name)
+    assert target.rows("SELECT rolname FROM pg_roles WHERE rolname LIKE 'stacklens_%%'") == [
+        (private_stack.db_user,)
+    ]
+    for name, value in target.env.items():
+        monkeypatch.setenv(name, value)
+    status, _, errors = stacklens("restore", file, "--confirm", on=target)
+    assert status == 0, errors
+    assert contents(target) == contents(stacklens.database)
+    usable(target)
 
 
 def damaged(file: Path) -> Iterator[tuple[str, bytes, str]]:

@@ -50,6 +50,10 @@ OPTIONS: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "DB_ADMIN_PASSWORD": ("", [("a", "a")], ["nul\0"]),
     "DB_POOL_MIN": (1, [("0", 0), ("10", 10)], ["-1", "1001"]),
     "DB_POOL_MAX": (10, [("1", 1), ("1000", 1000)], ["0", "1001"]),
+    "BACKUP_DIRECTORY": ("/backups", [("there", "there")], ["nul\0"]),
+    "BACKUP_DAYS": (30, [("1", 1), ("36500", 36500)], ["0", "36501", "x"]),
+    "BACKUP_UPLOAD_COMMAND": ("", [("copy --to 'x'", "copy --to 'x'")], ["nul\0"]),
+    "PG_CLIENT_DIRECTORY": (None, [("/opt/pg/bin", Path("/opt/pg/bin"))], []),
     "SQL_DIR": (REPOSITORY / "sql", [("/tmp", Path("/tmp"))], ["/nowhere/at/all"]),
     "AGGREGATION_WINDOWS": (
         ("1min", "5min", "1hour"),
@@ -160,6 +164,7 @@ OPTIONS: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "NOTIFIER_METRICS_PORT": (8006, [("0", 0)], ["65536"]),
 }
 SECRETS = {
+    "BACKUP_UPLOAD_COMMAND",
     "DB_PASSWORD", "DB_READER_PASSWORD", "DB_ADMIN_PASSWORD", "API_USERS", "API_KEYS",
     "SLACK_WEBHOOK_URL", "SMTP_PASSWORD", "PAGERDUTY_SERVICE_KEY",
 }  # fmt: skip

@@ -71,7 +71,7 @@ def _about(plan: Plan) -> str:
     if not note:
         return f"{plan.file} is whole (made by pg_dump alone: nobody counted its rows)"
     return (
-        f"{plan.file} is whole: database {note['database']} at {note['taken_at']}, "
+        f"{plan.file} is whole: database {note['database']}, {note['taken_at']}, "
         f"version {note['schema_version']}, PostgreSQL {note['server_version']}, "
         f"TimescaleDB {note['timescaledb_version']}"
     )
@@ -83,6 +83,6 @@ def _tell(plan: Plan, done: Restored, database: str) -> None:
         click.echo(f"applied {label}")
     counted = "as many rows as were backed up" if plan.note.rows is not None else "rows as above"
     click.echo(
-        f"restored into {database} in {done.seconds:.1f} s: {counted}, {len(done.hypertables)} hypertables, "
+        f"restored into {database}: {done.seconds:.1f} s, {counted}, {len(done.hypertables)} hypertables, "
         f"version {done.version}."
     )
