@@ -18,6 +18,7 @@ from dashboard_api.counters import ServerState
 from dashboard_api.database import Reader, Writer, reader_parameters
 from dashboard_api.errors import register_error_handlers
 from dashboard_api.guard import Guard
+from dashboard_api.kept_parts import KeptParts
 from dashboard_api.metrics import ApiMetrics
 from dashboard_api.monitor import DatabaseMonitor
 from dashboard_api.paths import VERSION_PREFIX, prepare_paths, route_of, routes_of
@@ -117,5 +118,6 @@ def _context(
         state,
         ApiMetrics(routes),
         ReplicaReport(writer, state),
+        KeptParts(),
         now,
     )

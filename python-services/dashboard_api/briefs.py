@@ -10,6 +10,7 @@ from flask import current_app
 
 from dashboard_api.context import context
 from dashboard_api.queries.overview import Brief, brief
+from dashboard_api.queries.trends import Trends
 
 EXTENSION = "stacklens_briefs"
 KEPT_S = 0.9
@@ -39,12 +40,20 @@ class Briefs:
 
 def newest_brief() -> Brief:
     """The newest brief of the application that handles the current request."""
-    briefs = current_app.extensions.setdefault(EXTENSION, Briefs(_look))
+    briefs = current_app.extensions.get(EXTENSION)
+    if briefs is None:
+        briefs = current_app.extensions.setdefault(EXTENSION, Briefs(_looking()))
     assert isinstance(briefs, Briefs)
     return briefs.newest()
 
 
-def _look() -> Brief:
-    shared = context()
-    with shared.reader.snapshot() as cursor:
-        return brief(cursor, shared.windows, shared.settings.kafka_input_topic, shared.now())
+def _looking() -> Callable[[], Brief]:
+    trends = Trends()
+
+    def look() -> Brief:
+        shared = context()
+        topic = shared.settings.kafka_input_topic
+        with shared.reader.snapshot() as cursor:
+            return brief(cursor, shared.kept, trends, shared.windows, topic, shared.now())
+
+    return look

@@ -14,6 +14,7 @@ from analytics_service.domain.windows import Window, window_named
 from dashboard_api.adhoc import AdhocQueries
 from dashboard_api.counters import ServerState
 from dashboard_api.database import Reader, Writer
+from dashboard_api.kept_parts import KeptParts
 from dashboard_api.metrics import ApiMetrics
 from dashboard_api.monitor import DatabaseMonitor
 from dashboard_api.replicas import ReplicaReport
@@ -38,6 +39,7 @@ class Context:
     state: ServerState
     metrics: ApiMetrics
     report: ReplicaReport
+    kept: KeptParts
     now: Callable[[], datetime]
 
     @property

@@ -1,12 +1,14 @@
 """Merging many stored rows of one service at once: what `Delta.merge_from` gives row by row, quicker.
 
 Histograms stay texts until there are many and are then added up by numpy; sketches go into one
-union. Measured on rows with 300 buckets: 30 us a row instead of 140.
+union. Measured on rows with 300 buckets: 30 us a row instead of 140. What has been merged can be kept as a `Part`
+and merged into something else later, which gives what merging its rows would give.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,7 +27,21 @@ MERGED_COLUMNS: Final = (
 """What `RowMerger.add` takes, the last two as the text of their arrays."""
 
 _FOLDED_AT_ONCE: Final = 64
+_DENSE: Final = 5_000  # so many buckets, side by side, are added up without sorting
 _LG_K: Final = 12  # as of the stored sketches; a larger one would not lose anything, either
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The union of some rows of one service, not to be changed. `counts` are those of Delta's fields that add up."""
+
+    written_at: datetime | None
+    counts: tuple[int, int, int, float, int, float, int]
+    extremes: tuple[float | None, float | None]
+    numbers: NDArray[np.int64]
+    amounts: NDArray[np.int64]
+    users: hll_sketch | None
+    ips: hll_sketch | None
 
 
 class RowMerger:
@@ -54,22 +70,78 @@ class RowMerger:
             ips,
             *histogram,
         ) = row
+        self._count(total, failed, latencies, latency_sum, risks, risk_sum, high_risk)
+        self._stretch(low, high)
+        self._users.add(users)
+        self._ips.add(ips)
+        self._histogram.add(*histogram)
+        self._wrote(written_at)
+
+    def add_part(self, part: Part) -> None:
+        """Merge what has been merged before."""
+        self._count(*part.counts)
+        self._stretch(*part.extremes)
+        self._users.add_sketch(part.users)
+        self._ips.add_sketch(part.ips)
+        self._histogram.add_numbers(part.numbers, part.amounts)
+        if part.written_at is not None:
+            self._wrote(part.written_at)
+
+    def part(self) -> Part:
+        """The sum of all rows so far, to be merged into others; nothing may be added here any more."""
+        delta = self._delta
+        return Part(
+            self.written_at,
+            (
+                delta.total,
+                delta.failed,
+                delta.latency_count,
+                delta.latency_sum,
+                delta.risk_count,
+                delta.risk_sum,
+                delta.high_risk,
+            ),
+            (delta.latency_min, delta.latency_max),
+            *self._histogram.arrays(),
+            self._users.sketch(),
+            self._ips.sketch(),
+        )
+
+    def _count(
+        self,
+        total: int,
+        failed: int,
+        latencies: int,
+        latency_sum: float,
+        risks: int,
+        risk_sum: float,
+        high_risk: int,
+    ) -> None:
         delta = self._delta
         delta.total += total
         delta.failed += failed
         delta.latency_count += latencies
         delta.latency_sum = add_saturating(delta.latency_sum, latency_sum)
-        if low is not None:
-            delta.latency_min = low if delta.latency_min is None else min(delta.latency_min, low)
-            delta.latency_max = high if delta.latency_max is None else max(delta.latency_max, high)
         delta.risk_count += risks
         delta.risk_sum += risk_sum
         delta.high_risk += high_risk
-        self._users.add(users)
-        self._ips.add(ips)
-        self._histogram.add(*histogram)
+
+    def _stretch(self, low: float | None, high: float | None) -> None:
+        delta = self._delta
+        if low is not None and high is not None:
+            delta.latency_min = low if delta.latency_min is None else min(delta.latency_min, low)
+            delta.latency_max = high if delta.latency_max is None else max(delta.latency_max, high)
+
+    def _wrote(self, written_at: datetime) -> None:
         if self.written_at is None or written_at > self.written_at:
             self.written_at = written_at
+
+    def figures(self) -> dict[str, Any]:
+        """The figures that clients see of the sum of all rows so far, by name."""
+        self._delta.users = self._users.result()
+        self._delta.ips = self._ips.result()
+        numbers, counts = self._histogram.arrays()
+        return self._delta.figures_over(numbers.tolist(), counts.tolist())
 
     def result(self) -> Delta:
         """The sum of all rows so far."""
@@ -86,6 +158,7 @@ class _HistogramSum:
         self._numbers: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._counts: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._waiting: list[tuple[str, str]] = []
+        self._added: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
 
     def add(self, numbers: str, counts: str) -> None:
         """Add one histogram."""
@@ -94,23 +167,59 @@ class _HistogramSum:
             if len(self._waiting) >= _FOLDED_AT_ONCE:
                 self._fold()
 
+    def add_numbers(self, numbers: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        """Add one that has been added up before."""
+        self._added.append((numbers, counts))
+
     def result(self) -> dict[int, int]:
         """Bucket -> count."""
+        numbers, counts = self.arrays()
+        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The buckets, ascending, and their counts."""
         self._fold()
-        return dict(zip(self._numbers.tolist(), self._counts.tolist(), strict=True))
+        return self._numbers, self._counts
 
     def _fold(self) -> None:
-        if not self._waiting:
+        if self._waiting:
+            texts = zip(*self._waiting, strict=True)
+            numbers, counts = (_parsed(each) for each in texts)
+            self._added.append((numbers, counts))
+            self._waiting.clear()
+        if not self._added:
             return
-        numbers = np.concatenate((self._numbers, _parsed([pair[0] for pair in self._waiting])))
-        counts = np.concatenate((self._counts, _parsed([pair[1] for pair in self._waiting])))
-        self._waiting.clear()
-        self._numbers, places = np.unique(numbers, return_inverse=True)
-        self._counts = np.zeros(len(self._numbers), dtype=np.int64)
-        np.add.at(self._counts, places, counts)
+        if len(self._numbers):
+            self._added.append((self._numbers, self._counts))
+        if len(self._added) == 1 and _ascends(self._added[0][0]):
+            ((self._numbers, self._counts),) = self._added
+        else:
+            self._numbers, self._counts = _sum(self._added)
+        self._added.clear()
 
 
-def _parsed(texts: list[str]) -> NDArray[np.int64]:
+def _sum(
+    histograms: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    numbers = np.concatenate([numbers for numbers, _ in histograms])
+    counts = np.concatenate([counts for _, counts in histograms])
+    lowest = int(numbers.min())
+    if int(numbers.max()) - lowest < _DENSE:
+        # Whole numbers stay exact in floats up to 2**53.
+        dense = np.bincount(numbers - lowest, weights=counts)
+        places = dense.nonzero()[0]
+        return places + lowest, dense[places].astype(np.int64)
+    found, places = np.unique(numbers, return_inverse=True)
+    sums = np.zeros(len(found), dtype=np.int64)
+    np.add.at(sums, places, counts)
+    return found, sums
+
+
+def _ascends(numbers: NDArray[np.int64]) -> bool:
+    return bool((numbers[1:] > numbers[:-1]).all())
+
+
+def _parsed(texts: Sequence[str]) -> NDArray[np.int64]:
     return np.fromstring(",".join(texts), dtype=np.int64, sep=",")
 
 
@@ -118,24 +227,32 @@ class _SketchUnion:
     """One union for all sketches; a single sketch stays as it is, with its better estimate."""
 
     def __init__(self) -> None:
-        self._first: bytes | None = None
+        self._first: hll_sketch | None = None
         self._union: hll_union | None = None
 
     def add(self, state: memoryview | None) -> None:
         """Add one stored sketch; None is the empty one."""
-        if state is None:
+        if state is not None:
+            self.add_sketch(hll_sketch.deserialize(bytes(state)))
+
+    def add_sketch(self, sketch: hll_sketch | None) -> None:
+        """Add one, which stays as it is; None is the empty one."""
+        if sketch is None:
             return
         if self._first is None:
-            self._first = bytes(state)
+            self._first = sketch
             return
         if self._union is None:
             self._union = hll_union(_LG_K)
-            self._union.update(hll_sketch.deserialize(self._first))
-        self._union.update(hll_sketch.deserialize(bytes(state)))
+            self._union.update(self._first)
+        self._union.update(sketch)
+
+    def sketch(self) -> hll_sketch | None:
+        """The union so far; None: nothing was added."""
+        if self._union is None:
+            return self._first
+        return self._union.get_result(tgt_hll_type.HLL_8)
 
     def result(self) -> DistinctCounter:
-        """The union so far."""
-        if self._union is None:
-            return DistinctCounter.deserialize(self._first)
-        merged = self._union.get_result(tgt_hll_type.HLL_8)
-        return DistinctCounter.deserialize(bytes(merged.serialize_compact()))
+        """The union so far; of a sketch that only this has."""
+        return DistinctCounter((), self.sketch())

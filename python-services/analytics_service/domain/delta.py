@@ -104,6 +104,25 @@ class Delta:
         numbers = sorted(self.buckets)
         counts = [self.buckets[number] for number in numbers]
         return {
+            **self.figures_over(numbers, counts),
+            "latency_count": self.latency_count,
+            "latency_sum_ms": self.latency_sum,
+            "latency_buckets": numbers,
+            "latency_bucket_counts": counts,
+            "risk_count": self.risk_count,
+            "risk_sum": self.risk_sum,
+            "users_sketch": self.users.serialize(),
+            "ips_sketch": self.ips.serialize(),
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """Those columns of `to_state` that people read, without the state they are computed from."""
+        numbers = sorted(self.buckets)
+        return self.figures_over(numbers, [self.buckets[number] for number in numbers])
+
+    def figures_over(self, numbers: list[int], counts: list[int]) -> dict[str, Any]:
+        """The same over a histogram given as its buckets, ascending, and their counts, instead of ``buckets``."""
+        return {
             "total_requests": self.total,
             "successful_requests": self.total - self.failed,
             "failed_requests": self.failed,
@@ -113,14 +132,6 @@ class Delta:
             "unique_ips": self.ips.estimate(),
             "avg_risk_score": self.risk_sum / self.risk_count if self.risk_count else None,
             "high_risk_count": self.high_risk,
-            "latency_count": self.latency_count,
-            "latency_sum_ms": self.latency_sum,
-            "latency_buckets": numbers,
-            "latency_bucket_counts": counts,
-            "risk_count": self.risk_count,
-            "risk_sum": self.risk_sum,
-            "users_sketch": self.users.serialize(),
-            "ips_sketch": self.ips.serialize(),
         }
 
     def _latency_figures(self, numbers: list[int], counts: list[int]) -> dict[str, float | None]:

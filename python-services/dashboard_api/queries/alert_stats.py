@@ -29,11 +29,13 @@ def channel_figures(cursor: Cursor) -> list[ChannelFigures]:
     counts: dict[str, dict[str, int]] = {channel: {} for channel in CHANNELS}
     for channel, status, count in cursor.fetchall():
         counts[channel][status] = count
-    cursor.execute("SELECT channel, on_since, paused_until FROM alert_channels")
-    known = {channel: (on_since, paused) for channel, on_since, paused in cursor.fetchall()}
+    cursor.execute(
+        "SELECT channel, on_since, paused_until, breaker_open_since, last_error FROM alert_channels"
+    )
+    known = {channel: row for channel, *row in cursor.fetchall()}
     figures = []
     for channel in CHANNELS:
-        on_since, paused_until = known.get(channel, (None, None))
+        on_since, paused_until, open_since, error = known.get(channel, [None] * 4)
         state = "unknown" if channel not in known else "off" if on_since is None else "on"
         figures.append(
             ChannelFigures(
@@ -41,6 +43,8 @@ def channel_figures(cursor: Cursor) -> list[ChannelFigures]:
                 state=state,
                 on_since=on_since,
                 paused_until=paused_until,
+                breaker_open_since=open_since,
+                last_error=error,
                 deliveries_24h=DeliveryFigures(**counts[channel]),
             )
         )

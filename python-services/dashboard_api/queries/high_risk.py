@@ -1,8 +1,7 @@
 """Raw events of high risk, newest first.
 
-Raw events have no index on their risk. For thresholds at or above the one that windows count by, hours and
-then minutes tell where a look is worth it; below it, as where such windows are not kept, every event
-has to be looked at.
+Those above INDEXED_ABOVE have an index. For a lower threshold hours and then minutes tell where a look is worth it,
+unless it is below the one that windows count by, or such windows are not kept: every event has to be looked at.
 """
 
 from __future__ import annotations
@@ -21,6 +20,8 @@ _COLUMNS = sql.SQL(", ").join(
     else sql.Identifier("event", name)
     for name in HighRiskEvent.__struct_fields__
 )
+INDEXED_ABOVE = 0.7
+"""As in the predicate of analytics_events_high_risk_idx."""
 _EVENTS = sql.SQL(
     """
     SELECT {columns} FROM analytics_events AS event
@@ -85,7 +86,7 @@ def high_risk_events(
     cursor.execute(_COUNTED_ABOVE, (default_threshold,))
     ((counted_above, can_guide),) = cursor.fetchall()
     threshold = counted_above if wanted.threshold is None else wanted.threshold
-    guided = can_guide and threshold >= counted_above
+    guided = can_guide and counted_above <= threshold < INDEXED_ABOVE
     cursor.execute(
         _query(guided, wanted.services is not None),
         {

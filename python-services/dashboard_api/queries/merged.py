@@ -10,13 +10,11 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from analytics_service.domain.delta import Delta
 from analytics_service.domain.times import EPOCH, from_epoch_s
 from analytics_service.domain.windows import DAY, Window, window_named
 from dashboard_api.merging import MERGED_COLUMNS, RowMerger
 from dashboard_api.queries.columns import FIGURE_COLUMNS
-from dashboard_api.ranges import Piece, Plan, plan_range
-from dashboard_api.schemas.metrics import SummaryRow
+from dashboard_api.ranges import Piece
 
 FETCHED_AT_ONCE = 500
 # What each column of state is needed for, and what stands in its place where nobody asks for that.
@@ -64,27 +62,6 @@ _DAYS = (
 )
 
 
-def merged_rows(
-    cursor: Cursor,
-    windows: Sequence[Window],
-    since: datetime,
-    until: datetime,
-    services: list[str] | None,
-) -> tuple[Plan, list[SummaryRow]]:
-    """What of [since, until) is covered, and a row per service with traffic in it, by service."""
-    plan = plan_range(*whole_seconds(since, until), levels_of(windows), kept_since(cursor))
-    return plan, merged_pieces(cursor, plan, services)
-
-
-def merged_pieces(cursor: Cursor, plan: Plan, services: list[str] | None) -> list[SummaryRow]:
-    """A merged row per service with traffic in the plan's range, by service."""
-    rows = streamed(cursor.connection, select_pieces(plan.pieces, state_columns(), services))
-    return [
-        SummaryRow(service=service, **figures_of(merger.result()), aggregated_at=merger.written_at)
-        for service, merger in sorted(merge_rows(rows).items())
-    ]
-
-
 def whole_seconds(since: datetime, until: datetime) -> tuple[int, int]:
     """Epoch seconds of a range, rounded outwards."""
     return (since - EPOCH) // _SECOND, -((EPOCH - until) // _SECOND)
@@ -115,10 +92,9 @@ def merge_rows(rows: Iterable[Sequence[Any]]) -> dict[str, RowMerger]:
     return merged
 
 
-def figures_of(delta: Delta) -> dict[str, Any]:
-    """The figures that clients see, by name."""
-    state = delta.to_state()
-    return {name: state[name] for name in FIGURE_COLUMNS}
+def left_out(figures: Collection[str]) -> tuple[str, ...]:
+    """The columns of state that `figures` do not need."""
+    return tuple(name for name, (of, _) in _NEEDED_FOR.items() if of.isdisjoint(figures))
 
 
 def state_columns(figures: Collection[str] = FIGURE_COLUMNS) -> sql.Composed:

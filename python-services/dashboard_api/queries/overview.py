@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.domain.rules import SEVERITIES
 from analytics_service.domain.times import epoch_us, from_epoch_s
 from analytics_service.domain.windows import Window
+from dashboard_api.kept_parts import KeptParts
 from dashboard_api.queries.service_health import service_health, stored_thresholds
+from dashboard_api.queries.trends import Points, Trends
 from dashboard_api.schemas.overview import (
     Freshness,
     OpenAlerts,
@@ -26,12 +27,6 @@ from dashboard_api.schemas.services import HealthStatus, ServiceHealth
 from dashboard_api.service_status import Thresholds, overall
 
 TREND_S = 30 * 60
-_TRENDS = sql.SQL(
-    """
-    SELECT service, extract(epoch FROM timestamp)::bigint, error_rate, latency_p99_ms FROM {table}
-    WHERE timestamp >= %s AND timestamp <= %s
-    """
-)
 _OPEN = """
     SELECT service, severity, status = 'acknowledged', count(*), min(active_since) FROM analytics_alerts
     WHERE status <> 'resolved' AND status <> 'pending' GROUP BY 1, 2, 3
@@ -68,17 +63,21 @@ class _Open:
     acknowledged: int = 0
 
 
-def brief(cursor: Cursor, windows: Sequence[Window], topic: str, now: datetime) -> Brief:
+def brief(
+    cursor: Cursor,
+    kept: KeptParts,
+    trends: Trends,
+    windows: Sequence[Window],
+    topic: str,
+    now: datetime,
+) -> Brief:
     """Services seen within a day, the worst first, with what the page's first line says of them."""
-    services = service_health(cursor, windows, now)
+    services = service_health(cursor, kept, windows, now)
     limits = stored_thresholds(cursor)
     step_s = windows[0].seconds
     now_s = epoch_us(now) // 1_000_000
     first_s = (now_s - TREND_S) // step_s * step_s
-    cursor.execute(
-        _TRENDS.format(table=sql.Identifier(windows[0].table)), (from_epoch_s(first_s), now)
-    )
-    points = _by_service(cursor.fetchall(), first_s, step_s, (now_s - first_s) // step_s + 1)
+    points = trends.read(cursor, windows[0], first_s, now_s)
     cursor.execute(_OPEN)
     open_alerts, totals = _open_alerts(cursor.fetchall())
     counts = StatusCounts()
@@ -103,20 +102,6 @@ def freshness(cursor: Cursor, topic: str) -> Freshness:
     return Freshness(None if age_s is None else max(age_s, 0.0), lag)
 
 
-def _by_service(
-    rows: Iterable[Sequence[Any]], first_s: int, step_s: int, length: int
-) -> dict[str, tuple[list[float | None], list[float | None]]]:
-    """Per service its error rates and its p99, window by window, a gap being None."""
-    points: dict[str, tuple[list[float | None], list[float | None]]] = {}
-    for service, start_s, error_rate, p99_ms in rows:
-        rates, latencies = points.setdefault(service, ([None] * length, [None] * length))
-        place = (start_s - first_s) // step_s
-        # Shorter to send, and finer than can be drawn.
-        rates[place] = round(error_rate, 3)
-        latencies[place] = None if p99_ms is None else round(p99_ms, 1)
-    return points
-
-
 def _open_alerts(
     rows: Iterable[Sequence[Any]],
 ) -> tuple[Mapping[str, _Open], dict[str, OpenAlerts]]:
@@ -137,7 +122,7 @@ def _open_alerts(
 
 def _shown(
     row: ServiceHealth,
-    points: Mapping[str, tuple[list[float | None], list[float | None]]],
+    points: Mapping[str, Points],
     limits: Thresholds,
     alerts: _Open,
 ) -> OverviewService:

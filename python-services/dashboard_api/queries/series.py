@@ -11,17 +11,17 @@ from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.domain.times import from_epoch_s
 from analytics_service.domain.windows import DAY, Window
-from dashboard_api.errors import invalid_parameters
+from dashboard_api.errors import Problem, invalid_parameters
 from dashboard_api.merging import RowMerger
 from dashboard_api.queries.columns import names
-from dashboard_api.queries.merged import figures_of, select_pieces, state_columns, streamed
+from dashboard_api.queries.merged import select_pieces, state_columns, streamed
 from dashboard_api.ranges import Piece
 from dashboard_api.steps import Steps
 
 MOST_ROWS = 100_000
 """Most stored rows that one answer may take; beyond it the client has to ask for less."""
 
-Points = dict[str, dict[int, Sequence[Any]]]
+Columns = dict[str, list[list[Any]]]
 
 _AS_STORED = sql.SQL(
     """
@@ -45,10 +45,10 @@ def count_services(cursor: Cursor, windows: Sequence[Window], until: datetime) -
     return int(row[0]) if row else 0
 
 
-def read_points(
+def read_columns(
     cursor: Cursor, steps: Steps, services: list[str] | None, metrics: Sequence[str]
-) -> Points:
-    """For each service with traffic the values of `metrics` by start of the step; gaps are missing.
+) -> Columns:
+    """For each service with traffic and each of `metrics` its values step by step, a gap being None.
 
     Raises Problem 400 when it would take too many rows.
     """
@@ -56,15 +56,21 @@ def read_points(
         rows = _as_stored(cursor, steps, services, metrics)
     else:
         rows = _merged(cursor, steps, services, metrics)
-    points: Points = {}
-    for service, start_s, values in rows:
-        points.setdefault(service, {})[start_s] = values
-    return points
+    length, first_s, step_s = len(steps.starts_s), steps.start_s, steps.step_s
+    found: Columns = {}
+    for service, start_s, *values in rows:
+        columns = found.get(service)
+        if columns is None:
+            columns = found[service] = [[None] * length for _ in metrics]
+        place = (start_s - first_s) // step_s
+        for column, value in zip(columns, values, strict=True):
+            column[place] = value
+    return found
 
 
 def _as_stored(
     cursor: Cursor, steps: Steps, services: list[str] | None, metrics: Sequence[str]
-) -> Iterator[tuple[str, int, Sequence[Any]]]:
+) -> Iterable[Sequence[Any]]:
     query = _AS_STORED.format(
         columns=names(metrics),
         table=sql.Identifier(steps.window.table),
@@ -79,13 +85,14 @@ def _as_stored(
             "limit": MOST_ROWS + 1,
         },
     )
-    for service, start_s, *values in _bounded(cursor):
-        yield service, start_s, values
+    if cursor.rowcount > MOST_ROWS:
+        raise _too_many()
+    return cursor.fetchall()
 
 
 def _merged(
     cursor: Cursor, steps: Steps, services: list[str] | None, metrics: Sequence[str]
-) -> Iterator[tuple[str, int, Sequence[Any]]]:
+) -> Iterator[Sequence[Any]]:
     columns = _STEP.format(step=sql.Literal(steps.step_s), state=state_columns(metrics))
     piece = Piece(steps.window, steps.start_s, steps.end_s)
     mergers: dict[tuple[str, int], RowMerger] = {}
@@ -96,16 +103,18 @@ def _merged(
             merger = mergers[service, start_s] = RowMerger()
         merger.add(written_at, values)
     for (service, start_s), merger in mergers.items():
-        figures = figures_of(merger.result())
-        yield service, start_s, [figures[name] for name in metrics]
+        figures = merger.figures()
+        yield service, start_s, *(figures[name] for name in metrics)
 
 
 def _bounded(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
     for place, row in enumerate(rows):
         if place == MOST_ROWS:
-            raise invalid_parameters(
-                {
-                    "service": "too many services for such a range: name some, or take a shorter range"
-                }
-            )
+            raise _too_many()
         yield row
+
+
+def _too_many() -> Problem:
+    return invalid_parameters(
+        {"service": "too many services for such a range: name some, or take a shorter range"}
+    )

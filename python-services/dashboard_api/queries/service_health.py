@@ -11,12 +11,16 @@ from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.domain.times import from_epoch_s
 from analytics_service.domain.windows import Window
-from dashboard_api.queries.merged import merged_rows
+from dashboard_api.kept_parts import KeptParts
+from dashboard_api.queries.summary import merged_rows
 from dashboard_api.schemas.metrics import SummaryRow
 from dashboard_api.schemas.services import ServiceHealth
 from dashboard_api.service_status import THRESHOLD_KEYS, WORST_FIRST, Thresholds, status_of
 
 PERIOD = timedelta(minutes=5)
+_FIGURES = (
+    "total_requests", "failed_requests", "error_rate", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms",
+)  # fmt: skip
 REMEMBERED = timedelta(days=1)
 _log = logging.getLogger(__name__)
 
@@ -33,13 +37,15 @@ _LAST_SEEN = sql.SQL(
 )
 
 
-def service_health(cursor: Cursor, windows: Sequence[Window], now: datetime) -> list[ServiceHealth]:
+def service_health(
+    cursor: Cursor, kept: KeptParts, windows: Sequence[Window], now: datetime
+) -> list[ServiceHealth]:
     """A row per service seen within a day, the worst first.
 
     Figures are of the windows from five minutes ago on, the running one included. A service
     without traffic in them is `unknown`.
     """
-    plan, rows = merged_rows(cursor, windows, now - PERIOD, now, None)
+    plan, rows = merged_rows(cursor, kept, windows, now - PERIOD, now, None, _FIGURES)
     figures = {row.service: row for row in rows}
     seconds = max((now - from_epoch_s(plan.start_s)).total_seconds(), 1.0)
     limits = stored_thresholds(cursor)

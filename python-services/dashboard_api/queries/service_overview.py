@@ -10,7 +10,7 @@ from psycopg2.extensions import cursor as Cursor
 from analytics_service.adapters.timescale.rule_changes import stored_rules
 from dashboard_api.context import Context
 from dashboard_api.queries.merged import kept_since, levels_of, whole_seconds
-from dashboard_api.queries.series import read_points
+from dashboard_api.queries.series import read_columns
 from dashboard_api.schemas.overview import ChartPoints, LetterOfService, Threshold
 from dashboard_api.steps import plan_steps
 
@@ -40,14 +40,15 @@ def chart_points(
     steps = plan_steps(
         *whole_seconds(since, until), levels_of(shared.windows), kept_since(cursor), merging=True
     )
-    points = read_points(cursor, steps, [service], CHARTED).get(service, {})
-    nothing = [None] * len(CHARTED)
-    columns = zip(*(points.get(start, nothing) for start in steps.starts_s), strict=True)
+    starts = list(steps.starts_s)
+    columns = read_columns(cursor, steps, [service], CHARTED).get(service)
+    if columns is None:
+        columns = [[None] * len(starts) for _ in CHARTED]
     return ChartPoints(
         steps.step_s,
         steps.window.name,
-        list(steps.starts_s),
-        dict(zip(CHARTED, map(list, columns), strict=False)),
+        starts,
+        dict(zip(CHARTED, columns, strict=True)),
     )
 
 

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.domain.windows import Window
+from dashboard_api.kept_parts import KeptParts
 from dashboard_api.queries.counts import Counts, count_range
-from dashboard_api.queries.merged import kept_since, levels_of, merged_pieces, whole_seconds
+from dashboard_api.queries.merged import kept_since, levels_of, whole_seconds
+from dashboard_api.queries.summary import merged_pieces
 from dashboard_api.ranges import Plan, plan_range
 from dashboard_api.schemas.metrics import SummaryRow
 
@@ -17,6 +19,13 @@ LONG = timedelta(hours=12)
 """A range at least so long is rounded outwards to the longest windows: their edges would cost more than they tell."""
 # Two windows may give one and the same bucket of latencies values that differ by this factor.
 _WITHIN_A_BUCKET = 1.02
+_FIGURES = (
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "latency_max_ms",
+    "latency_mean_ms",
+)
 
 
 def plan_of(cursor: Cursor, windows: Sequence[Window], since: datetime, until: datetime) -> Plan:
@@ -39,9 +48,14 @@ def most_failing(
 
 
 def slowest(
-    cursor: Cursor, plan: Plan, services: list[str] | None, limit: int, threshold: float
+    cursor: Cursor,
+    kept: KeptParts,
+    plan: Plan,
+    services: list[str] | None,
+    limit: int,
+    threshold: float,
 ) -> list[SummaryRow]:
-    """At most `limit` services with a p99 above `threshold` ms, the slowest first.
+    """At most `limit` services with a p99 above `threshold` ms, the slowest first; uniques are not looked up.
 
     The p99 of a union is at most the highest p99 of its parts. So histograms are merged only of the
     services that are highest by that, until those left cannot come among the first any more.
@@ -58,7 +72,8 @@ def slowest(
         if len(found) == limit and _p99(found[-1]) > candidates[first][0]:
             break
         batch = [service for _, service in candidates[first : first + limit]]
-        found += [row for row in merged_pieces(cursor, plan, batch) if _p99(row) > threshold]
+        rows = merged_pieces(cursor, kept, plan, batch, _FIGURES)
+        found += [row for row in rows if _p99(row) > threshold]
         found.sort(key=lambda row: (-_p99(row), -(row.latency_p95_ms or 0), row.service))
         del found[limit:]
     return found

@@ -16,7 +16,7 @@ from dashboard_api.operations import operation
 from dashboard_api.parameters import Declared, Parameters
 from dashboard_api.queries.columns import FIGURE_COLUMNS
 from dashboard_api.queries.merged import kept_since, levels_of, whole_seconds
-from dashboard_api.queries.series import count_services, read_points
+from dashboard_api.queries.series import count_services, read_columns
 from dashboard_api.reading import read_query
 from dashboard_api.responses import csv_answer, json_answer, wants_csv
 from dashboard_api.schemas.metrics import Series, SeriesAnswer
@@ -73,13 +73,12 @@ def series() -> Response:
     shared = context()
     with shared.reader.snapshot() as cursor:
         steps = _steps(cursor, shared, wanted)
-        points = read_points(cursor, steps, wanted.services, wanted.metrics)
+        columns = read_columns(cursor, steps, wanted.services, wanted.metrics)
     starts = steps.starts_s
-    nothing = [None] * len(wanted.metrics)
-    found = []
-    for service, values in sorted(points.items()):
-        columns = zip(*(values.get(start, nothing) for start in starts), strict=True)
-        found.append(Series(service, dict(zip(wanted.metrics, map(list, columns), strict=True))))
+    found = [
+        Series(service, dict(zip(wanted.metrics, values, strict=True)))
+        for service, values in sorted(columns.items())
+    ]
     answer = SeriesAnswer(
         from_epoch_s(steps.start_s),
         from_epoch_s(steps.end_s),

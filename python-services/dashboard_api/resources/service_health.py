@@ -32,7 +32,7 @@ def health_status() -> Response:
     shared = context()
     now = shared.now()
     with shared.reader.snapshot() as cursor:
-        services = service_health(cursor, shared.windows, now)
+        services = service_health(cursor, shared.kept, shared.windows, now)
     status = overall(row.health_status for row in services)
     answer = HealthStatusAnswer(status, services, len(services), now)
     return list_answer(answer, "services", ServiceHealth)

@@ -10,7 +10,7 @@ from analytics_service.domain.times import from_epoch_s
 from dashboard_api.context import context
 from dashboard_api.operations import operation
 from dashboard_api.parameters import Parameters
-from dashboard_api.queries.merged import merged_rows
+from dashboard_api.queries.summary import merged_rows
 from dashboard_api.reading import read_query
 from dashboard_api.responses import list_answer
 from dashboard_api.schemas.metrics import Summary, SummaryRow
@@ -36,7 +36,7 @@ def summary() -> Response:
     services, since, until = read_query(_read)
     shared = context()
     with shared.reader.snapshot() as cursor:
-        plan, rows = merged_rows(cursor, shared.windows, since, until, services)
+        plan, rows = merged_rows(cursor, shared.kept, shared.windows, since, until, services)
     answer = Summary(
         from_epoch_s(plan.start_s), from_epoch_s(plan.end_s), plan.resolution, rows, len(rows)
     )

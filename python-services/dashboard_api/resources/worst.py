@@ -89,7 +89,7 @@ def slowest_services() -> Response:
     shared = context()
     with shared.reader.snapshot() as cursor:
         plan = plan_of(cursor, shared.windows, wanted.since, wanted.until)
-        found = slowest(cursor, plan, wanted.services, wanted.limit, wanted.threshold)
+        found = slowest(cursor, shared.kept, plan, wanted.services, wanted.limit, wanted.threshold)
     rows = [
         SlowService(**{name: getattr(row, name) for name in SlowService.__struct_fields__})
         for row in found

@@ -51,6 +51,15 @@ class ChannelFigures(Answer, kw_only=True):
     paused_until: Annotated[
         datetime | None, Meta(description="The other side asked not to be spoken to before.")
     ]
+    breaker_open_since: Annotated[
+        datetime | None,
+        Meta(
+            description="Attempts failed in a row: but for a try now and then it is left alone; null: it is not."
+        ),
+    ]
+    last_error: Annotated[
+        str | None, Meta(description="Of the last attempt; null: it went well, or there was none.")
+    ]
     deliveries_24h: DeliveryFigures
 
 

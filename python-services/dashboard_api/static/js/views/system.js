@@ -29,7 +29,7 @@ export const system = {
         h("h2", { id: "partitions-title" }, "Partitions of ", h("code", {}, data.topic)), table(partitions)),
       h("section", { class: "part", "aria-labelledby": "channels-title" },
         h("h2", { id: "channels-title" }, "Channels, last 24 hours"), channels(data.channels)),
-      h("p", { class: "muted aloof" }, "Circuit breakers are told by each process itself: stacklens_circuit_breaker_state under its /metrics."),
+      h("p", { class: "muted aloof" }, "Data age and lag grow while a worker's circuit breaker is open, to the database or to the broker. Each process tells its own: stacklens_circuit_breaker_state under its /metrics."),
     ].filter((node) => node !== null);
   },
   leave: () => { before = null; },

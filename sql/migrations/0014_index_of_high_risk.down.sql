@@ -1,0 +1,1 @@
+DROP INDEX public.analytics_events_high_risk_idx;
