@@ -71,7 +71,9 @@ docs: setup ## write docs/configuration.md from the declared settings
 
 bench: setup ## measure speed and size, peers beside the product; writes bench/results/
 	@status=0; $(BIN)/python -m bench $(ARGS) || status=$$?; \
-	$(BIN)/python -m bench.alerts $(filter --quick,$(ARGS)) || status=$$?; exit $$status
+	$(BIN)/python -m bench.alerts $(filter --quick,$(ARGS)) || status=$$?; \
+	$(BIN)/python -m bench.peers_run $(filter --quick,$(ARGS)) || status=$$?; \
+	$(BIN)/python -m bench.api $(filter --quick,$(ARGS)) || status=$$?; exit $$status
 
 lock: setup ## pin every package anew from the requirements*.in
 	$(LOCK) --output-file=requirements.txt requirements.in

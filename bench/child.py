@@ -87,6 +87,11 @@ class Child:
             raise self.trouble(f"ended with exit status {self._process.returncode}")
 
     @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    @property
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid

@@ -104,7 +104,7 @@ class EndToEnd:
             self.plan.faust_events,
             self.site.topic(f"faust{number}"),
             self.progress,
-        )
+        ).rate
         self.progress.say(f"{result.faust_rate:,.0f} events/s")
 
     def _live(self, result: Round, number: int) -> None:

@@ -23,3 +23,7 @@ class NotSustained(BenchError):
 
 class UnsafeDatabase(BenchError):
     """The database does not keep its promises to the disk."""
+
+
+class PeerNotReady(BenchError):
+    """What a peer needs could not be made."""

@@ -46,12 +46,17 @@ class Figures:
 
 def brute_force(events: Columns, seconds: int) -> dict[Key, Figures]:
     """Every window of `seconds` with its figures."""
+    return {key: figures_of(events, places) for key, places in places_of(events, seconds).items()}
+
+
+def places_of(events: Columns, seconds: int) -> dict[Key, Ints]:
+    """Which events fall into each window of `seconds`."""
     starts = events.timestamp_us // (seconds * 1_000_000) * seconds
     order = np.lexsort((starts, events.service))
     services, starts = events.service[order], starts[order]
     changes = np.flatnonzero((np.diff(services) != 0) | (np.diff(starts) != 0)) + 1
     return {
-        (SERVICES[int(events.service[group[0]])], int(start)): figures_of(events, group)
+        (SERVICES[int(events.service[group[0]])], int(start)): group
         for group, start in zip(
             np.split(order, changes), starts[np.concatenate(([0], changes))], strict=True
         )
