@@ -21,7 +21,7 @@ here=$(dirname "$0")
 printf '%s\\0' "$PWD" "$@" >>"$here/calls"
 echo >>"$here/calls"
 case "$*" in
-    *" true") exit "$(cat "$here/running")" ;;
+    *" true") cat; echo noise >&2; exit "$(cat "$here/running")" ;;
     *) cat >"$here/stdin"; exit "$(cat "$here/status")" ;;
 esac
 """
