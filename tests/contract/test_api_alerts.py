@@ -357,8 +357,9 @@ def api_status(app: Flask, alert_id: int) -> tuple[str, str | None]:
 
 def test_figures_of_alerts_and_channels(api: Sender, database: Database) -> None:
     database.execute(
-        "INSERT INTO alert_channels (channel, on_since, paused_until) VALUES"
-        " ('slack', '2026-02-01T00:00:00Z', '2026-02-01T00:01:00Z'), ('email', NULL, NULL)"
+        "INSERT INTO alert_channels (channel, on_since, paused_until, breaker_open_since, last_error) VALUES"
+        " ('slack', '2026-02-01T00:00:00Z', '2026-02-01T00:01:00Z', '2026-02-01T00:00:30Z', 'answered 500'),"
+        " ('email', NULL, NULL, NULL, NULL)"
     )
     alert_id = fire(database, rule())
     add_deliveries(
@@ -377,8 +378,10 @@ def test_figures_of_alerts_and_channels(api: Sender, database: Database) -> None
     none = {"pending": 0, "sent": 0, "failed": 0, "withheld": 0, "replaced": 0}
     assert body["channels"] == [
         {"channel": "slack", "state": "on", "on_since": "2026-02-01T00:00:00Z", "paused_until": "2026-02-01T00:01:00Z",
+         "breaker_open_since": "2026-02-01T00:00:30Z", "last_error": "answered 500",
          "deliveries_24h": none | {"sent": 2, "failed": 1}},
         {"channel": "email", "state": "off", "on_since": None, "paused_until": None,
-         "deliveries_24h": none | {"withheld": 1}},
-        {"channel": "pagerduty", "state": "unknown", "on_since": None, "paused_until": None, "deliveries_24h": none},
+         "breaker_open_since": None, "last_error": None, "deliveries_24h": none | {"withheld": 1}},
+        {"channel": "pagerduty", "state": "unknown", "on_since": None, "paused_until": None,
+         "breaker_open_since": None, "last_error": None, "deliveries_24h": none},
     ]  # fmt: skip

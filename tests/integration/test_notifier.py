@@ -104,6 +104,30 @@ def test_a_channel_that_does_not_work_delays_no_other(alerts: AlertTopic) -> Non
     assert notifier.terminate() == 0
 
 
+def test_the_database_knows_of_an_open_breaker(alerts: AlertTopic) -> None:
+    """For the page: which channel is left alone, since when, and what it said."""
+    from tests.fakes.rules import Reply
+
+    state = """SELECT breaker_open_since BETWEEN now() - interval '1 minute' AND now(), last_error
+               FROM alert_channels WHERE channel = %s"""
+    alerts.web.slack.always = Reply(500, "rollup_error")
+    notifier = alerts.start(BREAKER_RESET_SEC="2").wait_ready()
+    alerts.alert().fire()
+    alerts.web.slack.wait(1, SOON_S)
+    wait_until(
+        lambda: alerts.database.rows(state, "slack")[0][0], SOON_S, "the breaker of Slack is open"
+    )
+    ((_, error),) = alerts.database.rows(state, "slack")
+    assert "500" in error
+    assert alerts.web.slack_url.rpartition("/")[2] not in error
+    assert alerts.database.rows(state, "pagerduty") == [(None, None)]
+    alerts.web.slack.always = None
+    wait_until(
+        lambda: alerts.database.rows(state, "slack") == [(None, None)], SOON_S, "it is closed"
+    )
+    assert notifier.terminate() == 0
+
+
 def test_rubbish_on_the_topic_holds_up_nobody(alerts: AlertTopic) -> None:
     notifier = alerts.start().wait_ready()
     for rubbish in (b"not json", b"{}", b"[]", b"", b'{"sequence": 1}', b"\xff\xfe"):

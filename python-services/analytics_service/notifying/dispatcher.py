@@ -23,7 +23,7 @@ from analytics_service.adapters.timescale.lasting import LastingConnection
 from analytics_service.adapters.timescale.leases import Lease, LeaseLost, fence
 from analytics_service.adapters.timescale.silences import silences_for
 from analytics_service.adapters.timescale.trends import read_trends
-from analytics_service.domain.breaker import Breaker
+from analytics_service.domain.breaker import Breaker, BreakerState
 from analytics_service.domain.notices import Outcome, Trend
 from analytics_service.domain.notifications import Pace
 from analytics_service.domain.retrying import retry_delay_s
@@ -252,6 +252,9 @@ class Dispatcher:
                         )
                         if outcome.is_limited:
                             channel_state.pause(cur, self.channel, delay_s)
+                    is_open = self._breaker.state is not BreakerState.CLOSED
+                    error = None if outcome.result == "sent" else outcome.detail
+                    channel_state.note_breaker(cur, self.channel, is_open, error)
                     if is_late and deliveries.tell_end_again(cur, self.channel, message_id):
                         logger.warning(
                             "%s: a message went out late; its end is told again", self.channel

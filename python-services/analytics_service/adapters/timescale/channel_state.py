@@ -23,13 +23,17 @@ OFF = ChannelState(None, None, None)
 
 
 def switch(cur: cursor, channels_on: Collection[str]) -> None:
-    """Note which channels are on from now and which are off; one that was on stays so since then. Does not commit."""
+    """Note which channels are on from now and which are off; one that was on stays so since then. Does not commit.
+
+    Who calls this begins with closed circuit breakers.
+    """
     for channel in CHANNELS:
         cur.execute(
             """
             INSERT INTO alert_channels AS held (channel, on_since)
             VALUES (%(channel)s, CASE WHEN %(is_on)s THEN clock_timestamp() END)
             ON CONFLICT (channel) DO UPDATE SET
+                breaker_open_since = NULL, last_error = NULL,
                 on_since = CASE WHEN %(is_on)s THEN coalesce(held.on_since, clock_timestamp()) END
             """,
             {"channel": channel, "is_on": channel in channels_on},
@@ -60,6 +64,20 @@ def pause(cur: cursor, channel: str, seconds: float) -> None:
         ) WHERE channel = %s
         """,
         (seconds, channel),
+    )
+
+
+def note_breaker(cur: cursor, channel: str, is_open: bool, error: str | None) -> None:
+    """Whether the channel's circuit breaker is open after an attempt, and what went wrong in it. Does not commit."""
+    cur.execute(
+        """
+        UPDATE alert_channels SET
+            breaker_open_since = CASE WHEN %(is_open)s THEN coalesce(breaker_open_since, clock_timestamp()) END,
+            last_error = %(error)s
+        WHERE channel = %(channel)s
+            AND (%(is_open)s, %(error)s::text) IS DISTINCT FROM (breaker_open_since IS NOT NULL, last_error)
+        """,
+        {"channel": channel, "is_open": is_open, "error": error},
     )
 
 
