@@ -440,7 +440,7 @@ def test_a_database_that_is_not_empty_is_refused(stacklens: Program) -> None:
     for confirm in ([], ["--confirm"]):
         status, _, errors = stacklens("restore", file, *confirm)
         assert status == 1
-        assert "is not empty: 28 tables, such as public.alert_channels" in errors
+        assert re.search(r"is not empty: \d\d tables, such as public\.\w+\. Rows", errors)
         name, stack = stacklens.database.name, stacklens.database.stack
         where = f"-h {stack.db_host} -p {stack.db_port} -U {stack.db_user}"
         assert f"  dropdb {where} --force {name}\n  createdb {where} {name}\n" in errors
