@@ -46,13 +46,14 @@ POLL_S: Final = 0.05
 class Peer:
     """A tool; `share` of the events is what it gets, for slow ones would take hours over all of them.
 
-    `promise`: how many times its events a second the product promises, with raw rows stored where the peer can.
+    `promise`: how many times its events a second the product promises, with raw rows stored where the peer can; None
+    where it promises nothing.
     """
 
     name: str
     title: str
     share: float
-    promise: float
+    promise: float | None
     variants: tuple[bool, ...]
     settings: str
 
@@ -78,6 +79,14 @@ PEERS: Final = (
         5,
         (False, True),
         "1 worker, batches of 5,000, one stateful_batch for the three windows, recovery on; rows by COPY and upserts",
+    ),
+    Peer(
+        "bytewax-operators",
+        "Bytewax, its window operators",
+        0.2,
+        None,
+        (False, True),
+        "the same with three fold_window: no row before its window closes, here at the end of the topic",
     ),
     Peer(
         "quix",
@@ -208,6 +217,7 @@ def _kafka_streams(state: Path, progress: Progress) -> list[str]:
 COMMANDS: Final[Mapping[str, Callable[[Path, Progress], list[str]]]] = {
     "kafka-streams": _kafka_streams,
     "bytewax": _python_peer("bytewax_flow"),
+    "bytewax-operators": _python_peer("bytewax_operators"),
     "quix": _python_peer("quix"),
 }
 

@@ -57,7 +57,8 @@ def lines_of(peers: Sequence[Peer], rounds: Sequence[PeersRound]) -> list[Line]:
             times = [product / rate for product, rate in zip(products, rates, strict=True)]
             lines.append(Line(f"{peer.title}: {VARIANTS[store]}", rates, RATE))
             # What the promise is about: the variant that does most of the job.
-            promise = Promise("least", peer.promise) if store == peer.variants[-1] else None
+            promised = peer.promise if store == peer.variants[-1] else None
+            promise = None if promised is None else Promise("least", promised)
             what = f"StackLens, times {peer.title}: {VARIANTS[store]}"
             ratios.append(Line(what, times, "{:.1f}", promise))
     return [*lines, *ratios]

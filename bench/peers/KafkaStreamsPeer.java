@@ -1,5 +1,6 @@
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import java.io.File;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -52,8 +53,12 @@ public final class KafkaStreamsPeer {
     static final ObjectMapper JSON = new ObjectMapper();
     static final AtomicLong SEEN = new AtomicLong();
 
-    /** An event, its fields as they came, and its time. */
-    record Event(JsonNode fields, long timeMs) {
+    /** The fields of an event that are looked at. */
+    record Event(String timestamp, String service, String level, Double latency_ms, Double risk_score, String user_id,
+        String request_id, String source_ip, String message) {
+        private static final ObjectReader READER =
+            JSON.readerFor(Event.class).without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
+
         static Event of(byte[] value) {
             long seen = SEEN.getAndIncrement();
             if (seen == 0) {
@@ -62,26 +67,22 @@ public final class KafkaStreamsPeer {
                 System.out.println(seen + " of " + EVENTS + " events seen");
             }
             try {
-                JsonNode fields = JSON.readTree(value);
-                return new Event(fields, OffsetDateTime.parse(text(fields, "timestamp")).toInstant().toEpochMilli());
+                return READER.readValue(value);
             } catch (java.io.IOException error) {
                 throw new java.io.UncheckedIOException(error);
             }
         }
-    }
 
-    static String text(JsonNode fields, String name) {
-        JsonNode value = fields.get(name);
-        return value == null || value.isNull() ? null : value.asText();
+        long timeMs() {
+            return OffsetDateTime.parse(timestamp).toInstant().toEpochMilli();
+        }
     }
 
     /** What a window looks at: failed or not, and the latency, NaN where there is none. */
     record Slim(boolean failed, double latencyMs) {
         static Slim of(Event event) {
-            String level = text(event.fields, "level");
-            JsonNode latency = event.fields.get("latency_ms");
-            return new Slim(level.equals("error") || level.equals("critical"),
-                latency == null || latency.isNull() ? Double.NaN : latency.doubleValue());
+            return new Slim(event.level.equals("error") || event.level.equals("critical"),
+                event.latency_ms == null ? Double.NaN : event.latency_ms);
         }
 
         byte[] toBytes() {
@@ -190,13 +191,13 @@ public final class KafkaStreamsPeer {
             (t, s) -> s == null ? null : s.toBytes(), (t, bytes) -> bytes == null ? null : State.read(bytes));
         StreamsBuilder builder = new StreamsBuilder();
         KStream<byte[], Event> input = builder.stream(ENV.get("KAFKA_INPUT_TOPIC"),
-            Consumed.with(Serdes.ByteArray(), events).withTimestampExtractor((r, t) -> ((Event) r.value()).timeMs));
+            Consumed.with(Serdes.ByteArray(), events).withTimestampExtractor((r, t) -> ((Event) r.value()).timeMs()));
         if (STORE) {
             input.process(() -> new ToDatabase<byte[], Event>((sink, record, context) -> sink.raw(
-                record.value().fields, context.recordMetadata().orElseThrow())));
+                record.value(), context.recordMetadata().orElseThrow())));
         }
         KGroupedStream<String, Slim> services = input
-            .map((k, e) -> KeyValue.pair(text(e.fields, "service"), Slim.of(e)))
+            .map((k, e) -> KeyValue.pair(e.service, Slim.of(e)))
             .repartition(Repartitioned.with(Serdes.String(), slims).withName("by-service"))
             .groupByKey(Grouped.with(Serdes.String(), slims));
         for (int i = 0; i < WINDOWS.length; i++) {

@@ -1,4 +1,3 @@
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.StringReader;
 import java.sql.Connection;
@@ -14,13 +13,11 @@ import org.postgresql.PGConnection;
 
 /** One stream thread's connection: raw rows by COPY, the last state of each changed window by one batch of upserts. */
 final class KafkaStreamsSink {
-    static final String[] RAW = {"timestamp", "service", "level", "latency_ms", "risk_score", "user_id", "request_id",
-        "source_ip", "message"};
     static final String[] COLUMNS = {"total_requests", "failed_requests", "latency_min_ms", "latency_max_ms",
         "latency_mean_ms", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "latency_count",
         "latency_bucket_counts", "successful_requests", "error_rate", "latency_sum_ms", "latency_buckets"};
-    static final String COPY = "COPY analytics_events (" + String.join(", ", RAW)
-        + ", topic_incarnation, kafka_partition, kafka_offset) FROM STDIN (FORMAT csv)";
+    static final String COPY = "COPY analytics_events (timestamp, service, level, latency_ms, risk_score, user_id, "
+        + "request_id, source_ip, message, topic_incarnation, kafka_partition, kafka_offset) FROM STDIN (FORMAT csv)";
     static final int FULL = 10_000;
 
     private final Connection connection;
@@ -42,20 +39,34 @@ final class KafkaStreamsSink {
         }
     }
 
-    void raw(JsonNode fields, RecordMetadata from) {
-        for (String name : RAW) {
-            JsonNode value = fields.get(name);
-            if (value != null && value.isTextual()) {
-                csv.append('"').append(value.textValue().replace("\"", "\"\"")).append('"');
-            } else if (value != null && !value.isNull()) {
-                csv.append(value.asText());
-            }
-            csv.append(',');
-        }
+    void raw(KafkaStreamsPeer.Event e, RecordMetadata from) {
+        text(e.timestamp());
+        text(e.service());
+        text(e.level());
+        number(e.latency_ms());
+        number(e.risk_score());
+        text(e.user_id());
+        text(e.request_id());
+        text(e.source_ip());
+        text(e.message());
         csv.append("1,").append(from.partition()).append(',').append(from.offset()).append('\n');
         if (++rows >= FULL) {
             flush();
         }
+    }
+
+    private void text(String value) {
+        if (value != null) {
+            csv.append('"').append(value.replace("\"", "\"\"")).append('"');
+        }
+        csv.append(',');
+    }
+
+    private void number(Double value) {
+        if (value != null) {
+            csv.append(value.doubleValue());
+        }
+        csv.append(',');
     }
 
     void window(KafkaStreamsPeer.Key key, KafkaStreamsPeer.State state) {

@@ -44,6 +44,7 @@ class Event(msgspec.Struct):
     message: str | None = None
     partition: int = -1
     offset: int = -1
+    time: datetime | None = None
     time_s: int = 0
 
 
@@ -109,7 +110,8 @@ def decode(messages: list[Any]) -> list[tuple[str, Event]]:
     for message in messages:
         event = _decoder.decode(message.value)
         event.partition, event.offset = message.partition, message.offset
-        event.time_s = int(datetime.fromisoformat(event.timestamp).timestamp())
+        event.time = datetime.fromisoformat(event.timestamp)
+        event.time_s = int(event.time.timestamp())
         decoded.append((event.service, event))
     return decoded
 
@@ -117,8 +119,13 @@ def decode(messages: list[Any]) -> list[tuple[str, Event]]:
 _decoder = msgspec.json.Decoder(Event)
 
 
-def build(job: common.Job) -> Dataflow:
-    """The dataflow; it ends at the end of the topic."""
+def keep_state(events: Any) -> Any:
+    """The three windows of each service by one stateful operator."""
+    return op.stateful_batch("windows", events, Windows)
+
+
+def build(job: common.Job, windows: Any) -> Dataflow:
+    """The dataflow; it ends with the topic. `windows`: events by service to (window, start, state) by service."""
     flow = Dataflow("peer")
     source = KafkaSource([job.broker], [job.topic], tail=False, batch_size=BATCH)
     seen = 0
@@ -134,8 +141,7 @@ def build(job: common.Job) -> Dataflow:
     events = op.flat_map_batch("decode", op.input("kafka", flow, source), read)
     if job.store:
         op.output("raw", events, Output(_raw_writer(common.Database())))
-    windows = op.stateful_batch("windows", events, Windows)
-    op.output("rows", windows, Output(_window_writer(job)))
+    op.output("rows", windows(events), Output(_window_writer(job)))
     return flow
 
 
@@ -165,16 +171,16 @@ def _window_writer(job: common.Job) -> Any:
     return write
 
 
-def main() -> None:
+def run(windows: Any) -> None:
     """Run it to the end of the topic."""
     with tempfile.TemporaryDirectory(prefix="bench-bytewax-") as name:
         init_db_dir(Path(name), 1)
         cli_main(
-            build(common.Job.of_environment()),
+            build(common.Job.of_environment(), windows),
             epoch_interval=SNAPSHOT_EVERY,
             recovery_config=RecoveryConfig(name),
         )
 
 
 if __name__ == "__main__":
-    main()
+    run(keep_state)

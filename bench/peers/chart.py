@@ -25,7 +25,7 @@ def points(found: dict[str, Any]) -> list[tuple[str, list[float], bool]]:
             name = f"{peer['name']}-{'stored' if store else 'windows'}"
             passes = [each["passes"][name] for each in rounds]
             rates = [one["events"] / one["seconds"] for one in passes]
-            drawn.append((peer["title"].partition(",")[0], rates, store))
+            drawn.append((peer["title"], rates, store))
     return sorted(drawn, key=lambda point: statistics.median(point[1]))
 
 
