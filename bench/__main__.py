@@ -53,14 +53,18 @@ def parse(arguments: list[str] | None) -> tuple[Plan, Path]:
     )
     usual = Plan()
     parser.add_argument("--quick", action="store_true", help="one round, fewer events, wider noise")
-    parser.add_argument("--events", type=_positive, help=f"events in Kafka ({usual.events:,})")
     parser.add_argument(
-        "--faust-events", type=_positive, help=f"events for the Faust app ({usual.faust_events:,})"
+        "--events", type=positive_number, help=f"events in Kafka ({usual.events:,})"
     )
-    parser.add_argument("--rounds", type=_positive, help=f"rounds ({usual.rounds})")
-    parser.add_argument("--rate", type=_positive, help=f"sustained events/s ({usual.rate:,})")
     parser.add_argument(
-        "--live-seconds", type=_positive, help=f"for how long ({usual.live_seconds:g} s)"
+        "--faust-events",
+        type=positive_number,
+        help=f"events for the Faust app ({usual.faust_events:,})",
+    )
+    parser.add_argument("--rounds", type=positive_number, help=f"rounds ({usual.rounds})")
+    parser.add_argument("--rate", type=positive_number, help=f"sustained events/s ({usual.rate:,})")
+    parser.add_argument(
+        "--live-seconds", type=positive_number, help=f"for how long ({usual.live_seconds:g} s)"
     )
     parser.add_argument("--output", type=Path, default=RESULTS, help="results file (%(default)s)")
     options = parser.parse_args(arguments)
@@ -79,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     plan, output = parse(arguments)
     # Ended politely, the children and the stack are ended too.
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave_politely)
     progress = Progress()
     try:
         with (
@@ -105,14 +109,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if kept else 1
 
 
-def _positive(text: str) -> int:
+def positive_number(text: str) -> int:
+    """A whole number above 0, digits grouped or not, for argparse."""
     number = int(text.replace("_", "").replace(",", ""))
     if number <= 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
 
 
-def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+def leave_politely(number: int, _frame: FrameType | None) -> NoReturn:
+    """A signal ends the run as an exception does: what was started is ended too."""
     raise SystemExit(128 + number)
 
 

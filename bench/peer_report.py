@@ -21,7 +21,7 @@ RATE = "{:,.0f}/s"
 class PeersPlan:
     """How much is measured; `only` names peers, none: all."""
 
-    events: int = 500_000
+    events: int = 1_000_000
     rounds: int = 3
     only: tuple[str, ...] = ()
 

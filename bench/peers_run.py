@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analytics_service.adapters.kafka.topics import open_admin
-from bench.__main__ import FAILURES, _leave, _positive
+from bench.__main__ import FAILURES, leave_politely, positive_number
 from bench.events import Columns, Recipe
 from bench.load import fill, run_load
 from bench.peer_cases import PEERS, Peer, PeerPass
@@ -36,7 +36,7 @@ from devstack.api import running_stack
 
 EXAMPLES = """\
 examples:
-  python -m bench.peers_run             three rounds of 500,000 events: about 15 minutes
+  python -m bench.peers_run             three rounds of a million events: about 15 minutes
   python -m bench.peers_run --quick     one round of 100,000
   python -m bench.peers_run --only kafka-streams --events 2000000
 
@@ -45,6 +45,7 @@ exit status: 0 every promise kept, 1 a promise missed or a result wrong, 2 usage
 RESULTS = ROOT / "bench" / "results" / "peers.json"
 # Between rounds the order moves on by this many, so that neighbours change too.
 STEP = 3
+QUIET_LOAD = 1.5
 
 
 def parse(arguments: list[str] | None) -> tuple[PeersPlan, argparse.Namespace]:
@@ -57,8 +58,10 @@ def parse(arguments: list[str] | None) -> tuple[PeersPlan, argparse.Namespace]:
     )
     usual = PeersPlan()
     parser.add_argument("--quick", action="store_true", help="one round of 100,000 events")
-    parser.add_argument("--events", type=_positive, help=f"events in Kafka ({usual.events:,})")
-    parser.add_argument("--rounds", type=_positive, help=f"rounds ({usual.rounds})")
+    parser.add_argument(
+        "--events", type=positive_number, help=f"events in Kafka ({usual.events:,})"
+    )
+    parser.add_argument("--rounds", type=positive_number, help=f"rounds ({usual.rounds})")
     parser.add_argument(
         "--only", action="append", default=[], choices=[peer.name for peer in PEERS], help="a peer"
     )
@@ -161,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     plan, options = parse(arguments)
     # Ended politely, the children and the stack are ended too.
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave_politely)
     progress = Progress()
     try:
         # Before anything runs: a download beside a measured pass would spoil it.
@@ -175,6 +178,8 @@ def main(arguments: list[str] | None = None) -> int:
             surroundings = describe(site)
             surroundings["versions"].update(peers_versions(python))
             print(sentences(surroundings), file=sys.stderr)
+            if os.getloadavg()[0] > QUIET_LOAD:
+                progress.say("others are at work on this machine: the figures will say little")
             try:
                 rounds = Beside(site, plan, progress).run()
             finally:
