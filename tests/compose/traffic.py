@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from tests.waiting import wait_until
 
 TOPIC = "stacklens-analytics"
 RATE = 40
+# A broker that is away is the point here; the library would log every attempt.
+logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 class Traffic:
