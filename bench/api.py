@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from pathlib import Path
 from psycopg2 import sql
 from psycopg2.errors import DuplicateDatabase
 
-from bench.__main__ import FAILURES
+from bench.__main__ import FAILURES, leave_politely
 from bench.api_cases import cases
 from bench.api_measure import Measured, Measuring, Plan, running_api
 from bench.api_report import report
@@ -66,6 +67,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     options = parse(arguments)
+    # Ended politely, the children and the stack are ended too.
+    signal.signal(signal.SIGTERM, leave_politely)
     progress = Progress()
     try:
         with (

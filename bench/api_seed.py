@@ -69,10 +69,11 @@ class Seeded:
 
 
 def seed(site: Site, database: str, topic: str, services: int, progress: Progress) -> Seeded:
-    """Make or bring up to date what the database holds; ends with VACUUM, ANALYZE and a checkpoint."""
+    """Make or bring up to date what the database holds; a new one ends with VACUUM, ANALYZE and a checkpoint."""
     seeded = Seeded(services)
     with contextlib.closing(site.connect(database)) as conn:
-        if not _is_seeded(conn):
+        is_new = not _is_seeded(conn)
+        if is_new:
             Migrator(site.settings(database, topic)).up()
             with conn.cursor() as cur:
                 cur.execute("SELECT analytics_archive_old_data()")
@@ -84,8 +85,9 @@ def seed(site: Site, database: str, topic: str, services: int, progress: Progres
         _write_raw(conn, topic, seeded)
         progress.say("raw events are there; cleaning up")
         with conn.cursor() as cur:
-            # As autovacuum would do it sooner or later, in the middle of the measurement.
-            cur.execute("VACUUM (ANALYZE)")
+            if is_new:
+                # As autovacuum would do it sooner or later, in the middle of the measurement.
+                cur.execute("VACUUM (ANALYZE)")
             cur.execute("SELECT pg_database_size(current_database())")
             ((seeded.bytes,),) = cur.fetchall()
     site.checkpoint()

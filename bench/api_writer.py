@@ -52,7 +52,8 @@ def _write(parameters: dict[str, Any], topic: str, services: int, over: Event) -
         ((next_offset,),) = cur.fetchall()
     events = RawEvents(services, next_offset, next_offset)
     until = laid_out_until(conn)
-    while not over.is_set():
+    parent = multiprocessing.parent_process()
+    while not over.is_set() and parent is not None and parent.is_alive():
         began = time.monotonic()
         now_s = int(time.time())
         _new_windows(conn, until, now_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from typing import Any
@@ -25,6 +26,8 @@ GRACEFUL_S = 15
 WORKER_TIMEOUT_S = 30
 KEEPALIVE_S = 75
 LONGEST_REQUEST_LINE = 8190
+# An answer makes thousands of objects that are gone with it, beside thousands that are kept: looked through seldom.
+GC_THRESHOLDS = (50_000, 20, 50)
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +106,8 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]  # the library is 
             self._shared.metrics.cells.bind(worker.stacklens_slot)
         if self._metrics is not None:
             self._metrics.socket.close()  # the parent's alone
+        gc.freeze()  # the application itself stays
+        gc.set_threshold(*GC_THRESHOLDS)
         deadlines.install()
 
     def _worker_ends(self, _arbiter: Any, _worker: Any) -> None:
