@@ -21,6 +21,15 @@ dump() {
     mv "$file.part" "$file"
 }
 
+# Tells the database that there is a backup: the alert about the age of the last one asks it.
+note() { # file name, bytes
+    # shellcheck disable=SC2016  # these variables are the container's
+    compose exec -T postgres sh -c 'psql -X -q -v ON_ERROR_STOP=1 -U "$DB_USER" -d "$DB_NAME"' <<SQL
+INSERT INTO public.backups_made (file_name, bytes) VALUES ('$1', $2)
+ON CONFLICT (file_name) DO UPDATE SET finished_at = now(), bytes = excluded.bytes;
+SQL
+}
+
 begin backup
 umask 077
 mkdir -p "$directory"
@@ -41,7 +50,12 @@ if ((status)); then
     tell "the backup failed; see $LOGS/backup.log"
     exit 1
 fi
-say "backup: $file, $(stat -c %s "$file") bytes"
+bytes=$(stat -c %s "$file")
+say "backup: $file, $bytes bytes"
+if ! note "${file##*/}" "$bytes"; then
+    status=1
+    tell "the backup was made, but the database could not note it, so an alert about its age may be wrong; see $LOGS/backup.log"
+fi
 
 if [[ -n ${BACKUP_UPLOAD_COMMAND:-} ]] && ! bash -c "$BACKUP_UPLOAD_COMMAND \"\$1\"" upload "$file"; then
     tell "the backup was made but not uploaded; see $LOGS/backup.log"
@@ -51,3 +65,4 @@ fi
 find "$directory" -maxdepth 1 -type f -regextype posix-extended \
     -regex '.*/stacklens_[0-9]{8}(_[0-9]{6})?\.sql\.gz' -mtime "+$((days - 1))" -print -delete
 say "backup: done"
+exit "$status"

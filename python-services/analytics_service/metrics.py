@@ -5,6 +5,8 @@ REGISTRY is the worker's, NOTIFIER_REGISTRY the notifier's; what both have is in
 
 from __future__ import annotations
 
+from math import nan
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from analytics_service.domain.reasons import REASONS
@@ -75,6 +77,19 @@ DEAD_LETTERS_OLDEST = Gauge(
     "stacklens_dead_letters_oldest_seconds",
     "Age of the oldest pending dead letter.",
     registry=REGISTRY,
+)
+LAST_BACKUP = Gauge(
+    "stacklens_last_backup_timestamp_seconds",
+    "When the newest backup was finished; before the first: when the schema was made. NaN: not known yet.",
+    registry=REGISTRY,
+)
+DISK_FREE = Gauge(
+    "stacklens_disk_free_bytes",
+    "What others than root may still write to the file system of the worker's root directory; NaN: not known.",
+    registry=REGISTRY,
+)
+DISK_SIZE = Gauge(
+    "stacklens_disk_size_bytes", "Size of that file system; NaN: not known.", registry=REGISTRY
 )
 DB_POOL_CONNECTIONS = Gauge(
     "stacklens_db_pool_connections",
@@ -184,6 +199,8 @@ ALERT_STATES = ("pending", "active", "acknowledged")
 REPLAY_OUTCOMES = ("stored", "failed", "ignored")
 FLUSH_FAILURE_CAUSES = ("ownership", "database", "batch")
 
+for _gauge in (LAST_BACKUP, DISK_FREE, DISK_SIZE):
+    _gauge.set(nan)  # 0 would say something
 for _reason in REASONS:
     EVENTS_DEAD_LETTERED.labels(_reason)
 for _tier in ("hot", "warm", "cold"):

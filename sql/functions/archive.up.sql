@@ -27,6 +27,7 @@ DECLARE
     outbox_rows bigint;
     episode_rows bigint;
     silence_rows bigint;
+    backup_rows bigint;
 BEGIN
     DELETE FROM public.alert_outbox AS message WHERE message.sent_at < before;
     GET DIAGNOSTICS outbox_rows = ROW_COUNT;
@@ -56,6 +57,11 @@ BEGIN
     GET DIAGNOSTICS episode_rows = ROW_COUNT;
     DELETE FROM public.alert_silences AS silence WHERE silence.ends_at < before;
     GET DIAGNOSTICS silence_rows = ROW_COUNT;
+    -- Never the newest: its age is what is looked at.
+    DELETE FROM public.backups_made AS made
+    WHERE made.finished_at < before
+        AND made.finished_at < (SELECT max(newest.finished_at) FROM public.backups_made AS newest);
+    GET DIAGNOSTICS backup_rows = ROW_COUNT;
     RETURN jsonb_build_array(
         jsonb_build_object('relation', 'analytics_alerts', 'unit', 'rows', 'count', alert_rows),
         jsonb_build_object('relation', 'analytics_alert_history', 'unit', 'rows', 'count', history_rows),
@@ -63,16 +69,17 @@ BEGIN
         jsonb_build_object('relation', 'recalculation_queue', 'unit', 'rows', 'count', job_rows),
         jsonb_build_object('relation', 'alert_outbox', 'unit', 'rows', 'count', outbox_rows),
         jsonb_build_object('relation', 'notified_episodes', 'unit', 'rows', 'count', episode_rows),
-        jsonb_build_object('relation', 'alert_silences', 'unit', 'rows', 'count', silence_rows)
+        jsonb_build_object('relation', 'alert_silences', 'unit', 'rows', 'count', silence_rows),
+        jsonb_build_object('relation', 'backups_made', 'unit', 'rows', 'count', backup_rows)
     );
 END
 $$;
 
 COMMENT ON FUNCTION stacklens.delete_expired(timestamptz) IS
 'Deletes alerts resolved before a moment with their history, alert messages sent before it, dead letters settled and'
-' made before it, completed recalculations, what was told of episodes that were over before it, and silences that ended'
-' before it; returns what went as JSON. The history of an alert that is still there'
-' stays with it.';
+' made before it, completed recalculations, what was told of episodes that were over before it, silences that ended'
+' before it, and notes of backups finished before it but the newest; returns what went as JSON. The history of an alert'
+' that is still there stays with it.';
 
 
 CREATE OR REPLACE FUNCTION stacklens.archive_tier(wanted text)

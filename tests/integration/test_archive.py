@@ -347,3 +347,17 @@ def test_archiving_under_load_leaves_whole_windows_only(way: WholeWay) -> None:
 def event(at: datetime) -> bytes:
     """The JSON of an event."""
     return json.dumps({"timestamp": at.isoformat(), "service": "s", "level": "info"}).encode()
+
+
+def test_notes_of_backups_go_with_the_cold_tier_but_never_the_newest(database: Database) -> None:
+    for name, age in {"a": 500, "b": 400, "c": 300}.items():
+        at = today() - timedelta(days=age)
+        database.execute("INSERT INTO backups_made VALUES (%s, %s, 1)", name, at)
+    assert "2 rows of backups_made dropped" in archive(database)[2]
+    names = "SELECT file_name FROM backups_made ORDER BY 1"
+    assert database.rows(names) == [("c",)]
+    for name, age in {"d": DAYS["cold"] - 1, "e": 0}.items():
+        at = today() - timedelta(days=age)
+        database.execute("INSERT INTO backups_made VALUES (%s, %s, 1)", name, at)
+    assert "1 row of backups_made dropped" in archive(database)[2]
+    assert database.rows(names) == [("d",), ("e",)]

@@ -175,6 +175,73 @@ def test_a_backup_is_a_whole_dump_for_its_owner_alone(stacklens: Program, tmp_pa
     assert f"{file.stat().st_size:,} bytes" in output
 
 
+def notes(database: Database) -> list[tuple[Any, ...]]:
+    """File name and bytes of the backups that a database knows of."""
+    return database.rows("SELECT file_name, bytes FROM backups_made ORDER BY finished_at")
+
+
+@both
+def test_the_database_notes_each_backup_and_a_restored_one_those_before_its_own(
+    stacklens: Program, empty_database: Database, tmp_path: Path
+) -> None:
+    began = datetime.now(UTC)
+    first = stacklens.taken()
+    first = first.rename(first.with_name(f"{stacklens.database.name}_20250101_020000.sql.gz"))
+    stacklens.database.execute("UPDATE backups_made SET file_name = %s", first.name)
+    status, _, errors = stacklens.backup("--output-json", tmp_path / "report.json")
+    assert status == 0, errors
+    assert json.loads((tmp_path / "report.json").read_text())["noted"] is True
+    files = [stacklens.directory / name for name in stacklens.files()]
+    assert len(files) == 2
+    known = [(file.name, file.stat().st_size) for file in files]
+    assert notes(stacklens.database) == known
+    ((oldest, newest),) = stacklens.database.rows(
+        "SELECT min(finished_at), max(finished_at) FROM backups_made"
+    )
+    assert began < oldest < newest < datetime.now(UTC)
+    assert stacklens("restore", files[1], "--confirm", on=empty_database)[0] == 0
+    assert notes(empty_database) == known[:1]
+
+
+def test_a_backup_that_cannot_be_noted_is_made_all_the_same_and_says_so(
+    stacklens: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacklens.database.execute("ALTER TABLE backups_made ADD CHECK (bytes < 0) NOT VALID")
+    stacklens.directory.mkdir()
+    old = stacklens.directory / f"{stacklens.database.name}_20250101_020000.sql.gz"
+    old.touch()
+    os.utime(old, (0, 0))
+    monkeypatch.setenv("BACKUP_UPLOAD_COMMAND", "test -f")
+    status, output, errors = stacklens.backup("--output-json", tmp_path / "report.json")
+    assert status == 1
+    (name,) = stacklens.files()  # and the old one is gone
+    assert f"the backup {stacklens.directory / name} was made, but not noted" in errors
+    assert errors.count("the database could not note it") == 1
+    assert "violates check constraint" in errors
+    assert "read back and whole" in output
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["noted"], report["uploaded"], report["removed"]) == (False, True, [old.name])
+    assert notes(stacklens.database) == []
+
+
+def test_both_are_told_when_it_is_neither_noted_nor_uploaded(
+    stacklens: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacklens.database.execute("ALTER TABLE backups_made ADD CHECK (bytes < 0) NOT VALID")
+    monkeypatch.setenv("BACKUP_UPLOAD_COMMAND", "test -d")
+    status, _, errors = stacklens.backup()
+    assert status == 1
+    assert "the database could not note it" in errors
+    assert "BACKUP_UPLOAD_COMMAND failed" in errors
+
+
+def test_a_schema_from_before_the_notes_is_backed_up_and_says_so(stacklens: Program) -> None:
+    assert stacklens("migrate", "down", "--to", "15", "--confirm")[0] == 0
+    status, output, errors = stacklens.backup()
+    assert (status, errors) == (0, "")
+    assert "not noted in the database, whose schema is older" in output
+
+
 def test_only_old_files_of_this_name_are_removed(stacklens: Program, tmp_path: Path) -> None:
     name = stacklens.database.name
     stacklens.directory.mkdir()

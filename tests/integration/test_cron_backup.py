@@ -90,6 +90,36 @@ def test_its_file_is_what_stacklens_restores(
     assert contents(empty_database) == contents(cron.database)
 
 
+def test_the_database_notes_it_and_notes_the_same_name_once(cron: Cron) -> None:
+    query = "SELECT file_name, bytes, finished_at FROM backups_made"
+    assert cron() == 0, cron.log
+    ((_, _, first),) = cron.database.rows(query)
+    assert cron() == 0, cron.log
+    ((name, size, second),) = cron.database.rows(query)
+    assert [name] == cron.files()
+    assert size == (cron.home / "backups" / name).stat().st_size
+    assert first < second
+
+
+def test_a_backup_that_cannot_be_noted_is_kept_and_told(cron: Cron) -> None:
+    cron.database.execute("ALTER TABLE backups_made ADD CHECK (bytes < 0) NOT VALID")
+    directory = cron.home / "backups"
+    directory.mkdir()
+    old = directory / "stacklens_20250101.sql.gz"
+    old.touch()
+    os.utime(old, (0, 0))
+    there = cron.home / "there"
+    there.mkdir()
+    assert cron(BACKUP_UPLOAD_COMMAND=f"cp -t {there}") == 1
+    # All that comes after it was done.
+    (name,) = cron.files()
+    assert name != old.name
+    assert [path.name for path in there.iterdir()] == [name]
+    told = (cron.home / "told").read_text()
+    assert "the backup was made, but the database could not note it" in told
+    assert "violates check constraint" in cron.log
+
+
 def test_it_removes_only_old_files_of_its_own(cron: Cron) -> None:
     directory = cron.home / "backups"
     directory.mkdir()

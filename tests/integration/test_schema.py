@@ -29,6 +29,7 @@ TABLES = HYPERTABLES | {
     "analytics_metrics_1day",
     "api_replicas",
     "audit_trail",
+    "backups_made",
     "daily_level",
     "dead_letter_replays",
     "failing_batches",

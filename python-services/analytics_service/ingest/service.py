@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import nan
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -18,6 +21,7 @@ from analytics_service.adapters.kafka.dead_letter_topic import DeadLetterRelay
 from analytics_service.adapters.kafka.requested_replays import RequestedReplays
 from analytics_service.adapters.kafka.topic_watch import TopicWatch
 from analytics_service.adapters.kafka.topics import TopicError
+from analytics_service.adapters.timescale.backups_made import last_backup
 from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.adapters.timescale.daily import build_step
 from analytics_service.adapters.timescale.dead_letters import pending_figures
@@ -43,10 +47,13 @@ DAY_US = 86_400_000_000
 TOPIC_CHECK_S = 10.0
 DATABASE_CHECK_S = 2.0
 KAFKA_COMMIT_S = 5.0
+DISK_CHECK_S = 10.0
 RELAY_S = 1.0
 DAYS_S = 60.0
 # How long a flush waits for company; an operator's large KAFKA_BATCH_TIMEOUT_MS must not make a lone event wait.
 LONGEST_LINGER_S = 0.2
+# In a container its root directory lies where the engine keeps images and volumes.
+ROOT_DIRECTORY = Path("/")
 
 
 def event_rules(settings: Settings) -> EventRules:
@@ -109,6 +116,7 @@ class IngestService:
         self._measure_lag()
         self._every(DATABASE_CHECK_S, "database", self._check_database)
         self._every(self._topic_check_s, "topic", self._check_topic)
+        self._every(DISK_CHECK_S, "disk", self._check_disk)
         self._every(RELAY_S, "relay", self._relay_copies)
         self._every(DAYS_S, "days", self._build_days)
         self._every(KAFKA_COMMIT_S, "commit", self._commit_to_kafka)
@@ -178,7 +186,7 @@ class IngestService:
     async def _check_database(self) -> None:
         self._database.allows()
         try:
-            pending, oldest = await self._call(
+            pending, oldest, backed_up = await self._call(
                 self._database_figures, self.coordinator.session, self._lags
             )
         except (psycopg2.Error, PoolError) as error:
@@ -193,17 +201,28 @@ class IngestService:
         self._health.report("database", trusted, "ok" if trusted else "flushes fail")
         metrics.DEAD_LETTERS_PENDING.set(pending)
         metrics.DEAD_LETTERS_OLDEST.set(oldest)
+        metrics.LAST_BACKUP.set(backed_up)
         for state, count in self._pool.stats().items():
             if state != "max":
                 metrics.DB_POOL_CONNECTIONS.labels(state).set(count)
         metrics.READY.set(0 if self._health.unready_reasons() else 1)
 
-    def _database_figures(self, session: Any, lags: dict[int, int]) -> tuple[int, float]:
+    def _database_figures(self, session: Any, lags: dict[int, int]) -> tuple[int, float, float]:
         with self._pool.connection() as conn:
             if session is not None and lags:
                 publish_lag(conn, session.topic, session.incarnation, lags)
             with conn.cursor() as cur:
-                return pending_figures(cur)
+                return (*pending_figures(cur), last_backup(cur))
+
+    async def _check_disk(self) -> None:
+        try:
+            disk = await self._call(shutil.disk_usage, ROOT_DIRECTORY)
+        except OSError:
+            metrics.DISK_FREE.set(nan)
+            metrics.DISK_SIZE.set(nan)
+            raise
+        metrics.DISK_FREE.set(disk.free)
+        metrics.DISK_SIZE.set(disk.total)
 
     async def _check_topic(self) -> None:
         self._broker.allows()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import psycopg2
 
 from analytics_service.adapters.timescale.backup import (
     Backup,
@@ -16,6 +17,9 @@ from analytics_service.adapters.timescale.backup import (
     take_backup,
     upload,
 )
+from analytics_service.adapters.timescale.backups_made import note_backup
+from analytics_service.adapters.timescale.connecting import parameters
+from analytics_service.adapters.timescale.errors import BackupError
 from analytics_service.config import Settings, load_settings
 from analytics_service.entrypoints.cli.interrupting import sigterm_interrupts
 from analytics_service.entrypoints.cli.progress import Progress
@@ -29,6 +33,7 @@ class BackupReport:
     file: str
     bytes: int
     seconds: float
+    noted: bool
     uploaded: bool
     removed: list[str]
     note: dict[str, Any]
@@ -54,8 +59,9 @@ def backup(directory: Path | None, keep_days: int | None, output_json: Path | No
     """Back the database up into a file, NAME_YYYYMMDD_HHMMSS.sql.gz (UTC).
 
     Plain SQL by pg_dump, of one moment, whatever is written meanwhile. The file gets its name when it was read from
-    end to end and is whole. Then BACKUP_UPLOAD_COMMAND runs, if there is one, and old files are removed: files of that
-    name alone. Needs pg_dump of the server's major version or newer (PATH, /usr/lib/postgresql, PG_CLIENT_DIRECTORY).
+    end to end and is whole, and the database notes that there is one: an alert tells when the last is too old. Then
+    BACKUP_UPLOAD_COMMAND runs, if there is one, and old files are removed: files of that name alone. Needs pg_dump of
+    the server's major version or newer (PATH, /usr/lib/postgresql, PG_CLIENT_DIRECTORY).
 
     \b
     Examples:
@@ -68,8 +74,11 @@ def backup(directory: Path | None, keep_days: int | None, output_json: Path | No
     with sigterm_interrupts(), backup_directory(place):
         taken = _take(settings, place)
         click.echo(_sentence(taken))
-        report = BackupReport(str(taken.file), taken.size, taken.seconds, False, [], taken.note)
+        report = BackupReport(
+            str(taken.file), taken.size, taken.seconds, False, False, [], taken.note
+        )
         try:
+            failed = _note(settings, taken, report)
             if settings.backup_upload_command:
                 upload(settings.backup_upload_command, taken.file)
                 report.uploaded = True
@@ -78,6 +87,8 @@ def backup(directory: Path | None, keep_days: int | None, output_json: Path | No
             report.removed = remove_old(settings.db_name, place, days, datetime.now(UTC))
             for name in report.removed:
                 click.echo(f"backup: removed {name}, older than {days} days")
+            if failed:
+                raise BackupError(f"the backup {taken.file} was made, but not noted: see above")
         finally:
             if output_json is not None:
                 write_json(output_json, asdict(report))
@@ -90,6 +101,22 @@ def _take(settings: Settings, place: Path) -> Backup:
     finally:
         dumping.finish()
         checking.finish()
+
+
+def _note(settings: Settings, taken: Backup, report: BackupReport) -> bool:
+    """Tell the database of the backup. Whether that failed: told at once, for the upload may fail as well."""
+    try:
+        report.noted = note_backup(settings, taken.file.name, taken.size)
+    except psycopg2.Error as error:
+        click.echo(
+            "backup: the file is whole, but the database could not note it, so an alert about its age may be wrong: "
+            + parameters(settings).why(error),
+            err=True,
+        )
+        return True
+    if not report.noted:
+        click.echo("backup: not noted in the database, whose schema is older than this program")
+    return False
 
 
 def _sentence(taken: Backup) -> str:
