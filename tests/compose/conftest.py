@@ -14,7 +14,7 @@ import pytest
 
 from tests.compose.blocks import Block, blocks
 from tests.compose.lab import LabMissing, engine_answers, find_lab, install_programs, run_lab
-from tests.compose.site import Site, make_site
+from tests.compose.site import MORE_VOLUMES, VOLUMES, Site, make_site
 from tests.waiting import wait_until
 
 HERE = Path(__file__).parent
@@ -56,7 +56,14 @@ def site(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if running or taken:
         names = [each["Name"] for each in running]
         pytest.exit(f"test-compose: stop this first: {names or taken}", returncode=1)
-    made.remove_stack()
+    # They may be somebody's data, and the tests would delete them.
+    kept = set(made.right("docker volume ls -q").split()) & {*VOLUMES, *MORE_VOLUMES}
+    if kept:
+        command = f"docker volume rm {' '.join(sorted(kept))}"
+        pytest.exit(
+            f"test-compose: volumes of a stack are here; if nobody needs them: {command}",
+            returncode=1,
+        )
     yield made
     made.remove_stack()
 
