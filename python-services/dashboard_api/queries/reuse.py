@@ -110,11 +110,7 @@ class _Merge:
             part = parts[place, service] = merger.part()
             self.kept.put(self._key(service, place), marks[service][place], part)
         for service in to_join:
-            joined = RowMerger()
-            for place in range(last):
-                if (part := parts.get((place, service))) is not None:
-                    joined.add_part(part)
-            together = joined.part()
+            together = _joined([parts.get((place, service)) for place in range(last)])
             self.kept.put(self._key(service), self._mark(marks[service]), together)
             mergers[service].add_part(together)
         for (place, service), part in parts.items():
@@ -147,3 +143,11 @@ class _Merge:
 
     def _mark(self, of_place: Mapping[int, Mark]) -> tuple[Mark | None, ...]:
         return tuple(of_place.get(place) for place in range(len(self.pieces) - 1))
+
+
+def _joined(parts: Sequence[Part | None]) -> Part:
+    merger = RowMerger()
+    for part in parts:
+        if part is not None:
+            merger.add_part(part)
+    return merger.part()
