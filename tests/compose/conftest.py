@@ -64,8 +64,13 @@ def site(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             f"test-compose: volumes of a stack are here; if nobody needs them: {command}",
             returncode=1,
         )
+    before = set(made.right("docker volume ls -q").split())
     yield made
     made.remove_stack()
+    # Those without a name, which images ask for and `down` leaves behind.
+    left = set(made.right("docker volume ls -q").split()) - before
+    if left:
+        made.right(f"docker volume rm {' '.join(sorted(left))}")
 
 
 @pytest.fixture(scope="session")
