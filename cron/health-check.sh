@@ -9,7 +9,8 @@ set -euo pipefail
 url=${STACKLENS_URL:-http://localhost:8005}
 begin health-check
 answer=$(curl -s --max-time 10 "$url/health" || true)
-if jq -e '.status == "healthy"' >/dev/null 2>&1 <<<"$answer"; then
+# What it prints is compared, not its exit status: with nothing to read, `jq -e` of Debian 12 is content.
+if [[ $(jq -r '.status' 2>/dev/null <<<"$answer") == healthy ]]; then
     say "healthy"
 else
     tell "StackLens at $url is not healthy: ${answer:-no answer}"

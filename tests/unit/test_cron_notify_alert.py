@@ -98,8 +98,9 @@ def test_a_copy_on_path_is_told_where_the_checkout_is(programs: Path, tmp_path: 
 
 
 def test_jobs_of_cron_use_it_where_path_has_none(programs: Path, tmp_path: Path) -> None:
-    for name in ("curl", "jq"):
-        (programs / name).write_text("#!/bin/sh\nexit 1\n")
+    # Nothing answers; and jq of Debian 12 finds no fault with that.
+    for name, text in (("curl", "exit 7"), ("jq", "cat >/dev/null")):
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
     logs = tmp_path / "logs"
     done = ran(ROOT / "cron" / "health-check.sh", programs, STACKLENS_LOGS=str(logs))
@@ -110,3 +111,28 @@ def test_jobs_of_cron_use_it_where_path_has_none(programs: Path, tmp_path: Path)
     (programs / "status").write_text("1")
     ran(ROOT / "cron" / "health-check.sh", programs, STACKLENS_LOGS=str(logs))
     assert "notify_alert failed: perhaps nobody" in (logs / "health-check.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ('{"status": "healthy"}', 0),
+        ('{"status": "unhealthy", "database": "no"}', 1),
+        ("<html>Bad gateway</html>", 1),
+    ],
+)
+def test_the_health_check_reads_what_is_answered(
+    programs: Path, tmp_path: Path, answer: str, status: int
+) -> None:
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not installed: apt-get install -y jq")
+    (programs / "curl").write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
+    (programs / "curl").chmod(0o755)
+    logs = tmp_path / "logs"
+    done = ran(ROOT / "cron" / "health-check.sh", programs, STACKLENS_LOGS=str(logs))
+    assert done.returncode == status
+    called = calls(programs) if (programs / "calls").exists() else []
+    told = [arguments[-1] for _, *arguments in called if "healthy" in arguments[-1]]
+    assert told == (
+        [f"StackLens at http://localhost:8005 is not healthy: {answer}"] if status else []
+    )
