@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -25,7 +26,7 @@ def exported() -> set[str]:
     registries = (
         metrics.REGISTRY,
         metrics.NOTIFIER_REGISTRY,
-        registry_of(api, ServerState(workers=1)),
+        registry_of(api, ServerState(workers=1), Path("no-certificate")),
     )
     return {name for registry in registries for name in _names(registry)}
 

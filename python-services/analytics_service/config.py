@@ -82,6 +82,7 @@ class Settings:  # pylint: disable=too-many-instance-attributes  # one for each 
     api_port: int
     api_metrics_port: int
     api_trusted_proxies: tuple[str, ...]
+    api_certificate_file: Path | None
     api_users: str = field(repr=False)
     api_users_file: Path | None
     api_keys: str = field(repr=False)

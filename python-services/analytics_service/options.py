@@ -140,6 +140,8 @@ OPTIONS: tuple[Option, ...] = (
         "Port of the API's own Prometheus metrics; 0: a free one, logged. Never to be published."),
     Option("API_TRUSTED_PROXIES", "", networks,
         "Proxies whose X-Forwarded-For is believed: addresses or networks, comma separated."),
+    Option("API_CERTIFICATE_FILE", "", optional_path,
+        "Certificate (PEM) of whatever serves the API by TLS, to be warned before it ends; empty: none."),
     Option("API_USERS", "", text,
         "Users: name:role:hash, comma separated; `stacklens hash-password` makes the hash.", secret=True),
     Option("API_USERS_FILE", "", optional_path, "File with one name:role:hash a line, instead of API_USERS."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, product
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -12,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from dashboard_api.certificates import CertificateCollector
 from dashboard_api.counters import ServerState
 from dashboard_api.paths import UNKNOWN_ROUTE as OTHER
 from dashboard_api.shared_cells import SharedCells
@@ -133,8 +135,12 @@ class ApiCollector(Collector):
             yield GaugeMetricFamily(f"stacklens_api_{name}", text, value)
 
 
-def registry_of(metrics: ApiMetrics, state: ServerState) -> CollectorRegistry:
-    """A registry with these metrics alone."""
+def registry_of(
+    metrics: ApiMetrics, state: ServerState, certificate: Path | None = None
+) -> CollectorRegistry:
+    """A registry with these metrics, and those of the certificate file where one is named."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ApiCollector(metrics, state))
+    if certificate is not None:
+        registry.register(CertificateCollector(certificate))
     return registry

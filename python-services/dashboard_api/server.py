@@ -90,7 +90,9 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]  # the library is 
     def _ready(self, arbiter: Any) -> None:
         if self._settings.enable_metrics:
             assert self._shared is not None
-            registry = registry_of(self._shared.metrics, self._state)
+            registry = registry_of(
+                self._shared.metrics, self._state, self._settings.api_certificate_file
+            )
             self._metrics = serve_metrics(self._settings, registry)
         for listener in arbiter.LISTENERS:
             host, port = listener.sock.getsockname()[:2]

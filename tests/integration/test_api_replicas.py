@@ -6,9 +6,12 @@ import os
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import requests
+import trustme
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api_support import USER, RunningApi, children, running_api
@@ -140,3 +143,21 @@ def test_no_metrics_where_they_are_switched_off(database: Database) -> None:
     with running_api({**database.env, "ENABLE_METRICS": "false"}, "--workers", "1") as api:
         assert api.get("/healthz").status_code == 200
         assert "metrics of dashboard-api" not in api.log.read_text()
+
+
+def test_the_end_of_a_certificate_that_comes_while_it_runs(
+    database: Database, tmp_path: Path
+) -> None:
+    file = tmp_path / "tls.crt"
+    ends = ("stacklens_certificate_expires_timestamp_seconds",)
+    with running_api({**database.env, "API_CERTIFICATE_FILE": str(file)}, "--workers", "1") as api:
+        assert ends not in metrics(api)
+        assert metrics(api)[("stacklens_certificate_unreadable",)] == 0
+        end = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
+        trustme.CA().issue_cert("stacklens.example", not_after=end).cert_chain_pems[
+            0
+        ].write_to_path(file)
+        assert metrics(api)[ends] == end.timestamp()
+        file.write_text("no certificate")
+        assert metrics(api)[("stacklens_certificate_unreadable",)] == 1
+        assert f"certificate {file}: holds no certificate in PEM" in api.log.read_text()

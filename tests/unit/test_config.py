@@ -85,6 +85,7 @@ OPTIONS: dict[str, tuple[Any, list[tuple[str, Any]], list[str]]] = {
     "API_HOST": ("127.0.0.1", [("0.0.0.0", "0.0.0.0")], ["nul\0"]),
     "API_PORT": (8005, [("0", 0)], ["65536"]),
     "API_METRICS_PORT": (9105, [("0", 0)], ["65536"]),
+    "API_CERTIFICATE_FILE": (None, [("/there/tls.crt", Path("/there/tls.crt"))], []),
     "API_TRUSTED_PROXIES": (
         (),
         [

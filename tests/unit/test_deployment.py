@@ -110,6 +110,17 @@ def test_files_that_are_mounted_exist() -> None:
                 assert (ROOT / each.split(":")[0]).exists(), each
 
 
+def test_the_api_watches_the_certificate_that_nginx_serves() -> None:
+    folder = "./nginx/certs:/etc/nginx/certs:ro"
+    assert folder in SERVICES["nginx"]["volumes"]
+    assert SERVICES["dashboard-api"]["volumes"] == [folder]
+    served = (ROOT / "nginx" / "40-tls.sh").read_text(encoding="utf-8")
+    assert "certificates=${STACKLENS_CERTIFICATES:-/etc/nginx/certs}" in served
+    assert "ssl_certificate $certificates/tls.crt;" in served
+    watched = SERVICES["dashboard-api"]["environment"]["API_CERTIFICATE_FILE"]
+    assert watched == "/etc/nginx/certs/tls.crt"
+
+
 def test_production_adds_two_brokers_and_changes_what_exists() -> None:
     more = yaml.safe_load((ROOT / "docker-compose-production.yml").read_text(encoding="utf-8"))
     services: dict[str, Any] = more["services"]

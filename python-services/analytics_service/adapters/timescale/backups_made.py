@@ -21,7 +21,7 @@ def note_backup(settings: Settings, file_name: str, size: int) -> bool:
     Raises psycopg2 errors.
     """
     params = parameters(settings, application_name=APPLICATION, session={"lock_timeout": LOCK_WAIT})
-    with contextlib.closing(params.connect()) as connection, connection, connection.cursor() as cur:
+    with contextlib.closing(params.connect()) as connection, connection.cursor() as cur:
         cur.execute("SELECT to_regclass('public.backups_made') IS NOT NULL")
         if cur.fetchone() != (True,):
             return False
@@ -32,6 +32,7 @@ def note_backup(settings: Settings, file_name: str, size: int) -> bool:
             """,
             (file_name, size),
         )
+        connection.commit()
     return True
 
 
