@@ -60,6 +60,7 @@ def draw(found: dict[str, Any], picture: str) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     machine = found["machine"]
+    loads = [one["load_at_start"] for each in found["rounds"] for one in each["passes"].values()]
     axes.set_title(
         "Events a second, Kafka and TimescaleDB on the same machine (logarithmic)",
         fontsize=10,
@@ -68,7 +69,8 @@ def draw(found: dict[str, Any], picture: str) -> None:
     )
     axes.set_xlabel(
         f"median and spread of {len(found['rounds'])} round(s); {found['plan']['events']:,} events; "
-        f"{machine['cpus']} CPUs ({machine['cpu']})",
+        f""
+        f"{machine['cpus']} CPUs ({machine['cpu']}), load {min(loads):.1f} to {max(loads):.1f}",
         fontsize=8,
         color=INK,
     )
