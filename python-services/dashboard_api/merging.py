@@ -183,8 +183,8 @@ class _HistogramSum:
 
     def _fold(self) -> None:
         if self._waiting:
-            texts = zip(*self._waiting, strict=True)
-            numbers, counts = (_parsed(each) for each in texts)
+            numbers = _parsed([pair[0] for pair in self._waiting])
+            counts = _parsed([pair[1] for pair in self._waiting])
             self._added.append((numbers, counts))
             self._waiting.clear()
         if not self._added:
