@@ -225,7 +225,7 @@ def run_health_check(directory: Path, answer: str) -> subprocess.CompletedProces
     scripts = {
         "curl": f"cat {directory}/answer",
         "notify_alert": f'echo "$*" >{directory}/told',
-        "jq": "sed -n 's/.*\"status\": *\"\\([a-z]*\\)\".*/\\1/p'",
+        "jq": 'sed -n \'s/.*"status": *"\\([a-z]*\\)".*/\\1/p\'',
     }
     for name, text in scripts.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
