@@ -66,8 +66,9 @@ class Demo:
         """
         for process in (self.api_process, self.notifier, self.worker):
             if process.was_killed:
+                with _uninterrupted():
+                    process.start()
                 say(f"{process.name} was killed: it is started again")
-                process.start()
         for process in self.processes if traffic else self.processes[1:]:
             process.expect_alive()
 
@@ -128,6 +129,21 @@ def _interrupt(*_: object) -> None:
 
 
 @contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block: a process that was started but is not known yet would be left behind."""
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    held = [signal.signal(number, lambda found, _frame: came.append(found)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, held, strict=True):
+            signal.signal(number, handler)
+    if came:
+        _interrupt()
+
+
+@contextlib.contextmanager
 def _running(stack: Stack) -> Iterator[Demo]:
     """Schema, topics and four processes; all are ended with the block, or with this process."""
     logs = Path(tempfile.mkdtemp(prefix="stacklens-demo-"))
@@ -156,7 +172,8 @@ def _running(stack: Stack) -> Iterator[Demo]:
     )
     try:
         for process in reversed(demo.processes):
-            process.start()
+            with _uninterrupted():
+                process.start()
         yield demo
     finally:
         for process in demo.processes:
