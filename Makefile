@@ -63,7 +63,7 @@ check: setup ## format, lint, types, import rules, SQL, shell scripts, the page'
 	$(BIN)/lint-imports
 	$(BIN)/pylint python-services/
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
-	$(BIN)/shellcheck scripts/*.sh cron/*.sh cron/notify_alert nginx/*.sh .ci/run
+	$(BIN)/shellcheck scripts/*.sh docker/*.sh cron/*.sh cron/notify_alert nginx/*.sh .ci/run
 	scripts/check-frontend.sh
 
 docs: setup ## write docs/configuration.md from the declared settings
