@@ -85,7 +85,7 @@ class Visitor:
     def page_in(self, context: BrowserContext) -> Page:
         """One more page in a profile, listened to."""
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._console)
         page.on("request", lambda request: self.requests.append(request.url))
