@@ -192,7 +192,7 @@ class _HistogramSum:
         if len(self._numbers):
             self._added.append((self._numbers, self._counts))
         if len(self._added) == 1 and _ascends(self._added[0][0]):
-            ((self._numbers, self._counts),) = self._added
+            self._numbers, self._counts = self._added[0]
         else:
             self._numbers, self._counts = _sum(self._added)
         self._added.clear()
