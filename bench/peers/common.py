@@ -180,7 +180,7 @@ class Database:
 UPSERT_ROW: Final = f"(%s, to_timestamp(%s), {', '.join(['%s'] * len(COLUMNS))})"
 UPSERT: Final = {
     window: (
-        f"INSERT INTO analytics_metrics_{window} (service, timestamp, {', '.join(COLUMNS)}) "  # noqa: S608
+        f"INSERT INTO analytics_metrics_{window} (service, timestamp, {', '.join(COLUMNS)}) "  # noqa: S608  # fixed names
         f"VALUES %s ON CONFLICT (service, timestamp) DO UPDATE SET "
         + ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS, "aggregated_at"))
     )

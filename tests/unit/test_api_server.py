@@ -52,8 +52,12 @@ def test_forked_workers_count_each_in_a_place_of_its_own() -> None:
     assert counter.total() == 100_000
 
 
-def test_at_most_four_workers_by_default() -> None:
-    assert 1 < default_workers() <= 4
+@pytest.mark.parametrize(("cores", "workers"), [(None, 3), (1, 3), (2, 4), (64, 4)])
+def test_two_workers_a_core_and_one_more_at_most_four(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None, workers: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert default_workers() == workers
 
 
 @pytest.mark.parametrize(
