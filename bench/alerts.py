@@ -7,10 +7,8 @@ figures of a look are of this process's wall clock; on a busy machine the CPU se
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +18,8 @@ from bench.__main__ import FAILURES
 from bench.alert_episodes import Traffic
 from bench.alert_looks import FIRE, LOOKS, OPEN, PUBLISH, QUIET, LooksResult, run_looks
 from bench.alert_way import TOPIC, WEBHOOK, WayResult, run_way
-from bench.figures import Line, Promise, table
+from bench.figures import Line, Promise
+from bench.outcome import report
 from bench.progress import Progress
 from bench.site import ROOT, Site
 from bench.surroundings import describe, sentences
@@ -80,20 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     lines = [*look_lines(looks), *way_lines(way), *storm_lines(storm)]
-    kept = all(line.kept for line in lines)
-    document = {
-        "bench": "alerts",
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        **surroundings,
-        "looks": asdict(looks),
-        "way": asdict(way),
-        "storm": asdict(storm),
-        "lines": [line.as_json() for line in lines],
-        "kept": kept,
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    print(table(lines))
+    content = {"looks": asdict(looks), "way": asdict(way), "storm": asdict(storm)}
+    kept = report(options.output, "alerts", surroundings, content, lines)
     progress.say(f"results are in {options.output}")
     return 0 if kept else 1
 

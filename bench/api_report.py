@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from bench.api_measure import CLIENTS, PACE_S, Measured
 from bench.api_seed import Seeded
+from bench.outcome import write
 
 HEADINGS: Final = (
     "request", "p95 promised", "paced p50", "p95", "p99", "", "saturated p95", "requests/s", "CPU API", "database",
@@ -22,10 +21,7 @@ def report(
 ) -> bool:
     """Print the table and write the results; whether every promise is kept."""
     kept = all(each.kept for each in measured)
-    document = {
-        "bench": "api",
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        **surroundings,
+    content = {
         "clients": CLIENTS,
         "pace_s": PACE_S,
         "seed": {
@@ -35,10 +31,8 @@ def report(
             "database_bytes": seeded.bytes,
         },
         "requests": [each.as_json() for each in measured],
-        "kept": kept,
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write(file, "api", surroundings, content, kept)
     print(f"seed: {seeded.windows:,} windows, {seeded.rate:,.0f} rows/s")
     print(
         f"{CLIENTS} clients; paced: each asks every {PACE_S:g} s (the promise is about these);"

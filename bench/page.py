@@ -8,7 +8,6 @@ of the tab's process.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import threading
@@ -23,7 +22,8 @@ import numpy as np
 from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
 from bench.__main__ import FAILURES
-from bench.figures import Line, Promise, table
+from bench.figures import Line, Promise
+from bench.outcome import report
 from bench.progress import Progress
 from bench.site import ROOT, Site
 from bench.surroundings import describe, sentences
@@ -99,19 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
     except FAILURES as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    lines = lines_of(result)
-    kept = all(line.kept for line in lines)
-    document = {
-        "bench": "page",
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        **surroundings,
-        "page": asdict(result),
-        "lines": [line.as_json() for line in lines],
-        "kept": kept,
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    print(table(lines))
+    content = {"page": asdict(result)}
+    kept = report(options.output, "page", surroundings, content, lines_of(result))
     progress.say(f"results are in {options.output}")
     return 0 if kept else 1
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.figures import Line, Promise, table
+from bench import outcome
+from bench.figures import Line, Promise
 from bench.load import LoadResult
 from bench.peer_cases import PEERS, PassResult, Peer
 
@@ -68,19 +67,9 @@ def report(
     plan: PeersPlan, surroundings: Mapping[str, Any], rounds: Sequence[PeersRound], file: Path
 ) -> bool:
     """Print the table and write the results; whether every promise is kept."""
-    lines = lines_of(plan.peers, rounds)
-    kept = all(line.kept for line in lines)
-    document = {
-        "bench": "peers",
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    content = {
         "plan": {"events": plan.events, "rounds": plan.rounds},
-        **surroundings,
         "peers": [{**asdict(peer), "events": peer.events(plan.events)} for peer in plan.peers],
         "rounds": [asdict(each) for each in rounds],
-        "lines": [line.as_json() for line in lines],
-        "kept": kept,
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    print(table(lines))
-    return kept
+    return outcome.report(file, "peers", surroundings, content, lines_of(plan.peers, rounds))

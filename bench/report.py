@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bench import outcome
 from bench.bare_copy import CopyResult
-from bench.figures import Line, Promise, table
+from bench.figures import Line, Promise
 from bench.live import LiveResult
 from bench.load import LoadResult
 
@@ -84,18 +83,5 @@ def _micros(seconds: float, count: int) -> float:
 
 def report(plan: Plan, surroundings: Mapping[str, Any], rounds: list[Round], file: Path) -> bool:
     """Print the table and write the results; whether every promise is kept."""
-    lines = lines_of(rounds)
-    kept = all(line.kept for line in lines)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    document = {
-        "bench": "end_to_end",
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "plan": asdict(plan),
-        **surroundings,
-        "rounds": [asdict(each) for each in rounds],
-        "lines": [line.as_json() for line in lines],
-        "kept": kept,
-    }
-    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    print(table(lines))
-    return kept
+    content = {"plan": asdict(plan), "rounds": [asdict(each) for each in rounds]}
+    return outcome.report(file, "end_to_end", surroundings, content, lines_of(rounds))
