@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class UpReport:
-    """What `up` did; empty lists when everything was there."""
+    """What `up` did; empty lists when everything was there. `mended`: chunks after a restore by psql."""
 
     version: int
     applied: list[str]
     scripts: list[str]
+    mended: list[str]
 
 
 @dataclass(frozen=True, slots=True)

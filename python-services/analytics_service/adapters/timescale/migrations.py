@@ -39,6 +39,8 @@ from analytics_service.adapters.timescale.sql_files import (
 from analytics_service.config import Settings
 
 logger = logging.getLogger(__name__)
+# A directory of migrations alone has no functions.
+MENDING = "functions/plain_restore"
 
 
 class DriftError(MigrationError):
@@ -99,7 +101,12 @@ class Migrator:
                 logger.info("applied migration %s", migration.label)
             scripts = self._apply_scripts(connection, files, history)
             grant_privileges(connection, self._settings)
-        return UpReport(len(files.migrations), applied, scripts)
+            mended = (
+                self._mend_plain_restore(connection)
+                if any(script.path == MENDING for script in files.scripts)
+                else []
+            )
+        return UpReport(len(files.migrations), applied, scripts, mended)
 
     def down(self, to: int, *, dry_run: bool = False) -> DownReport:
         """Revert every migration above `to`, newest first; their data go with them.
@@ -184,6 +191,21 @@ class Migrator:
             connection, path, undo, "DELETE FROM public.schema_scripts WHERE path = %s", (path,)
         )
         logger.info("removed %s", path)
+
+    def _mend_plain_restore(self, connection: Connection) -> list[str]:
+        """What psql's restore of a dump may have left on the chunks is taken away; a line for each."""
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute("SELECT stacklens.mend_plain_restore()")
+                [(mended,)] = cursor.fetchall()
+        except psycopg2.Error as error:
+            raise MigrationError(
+                f"mending the chunks after a restore failed (SQLSTATE {error.pgcode}):"
+                f" {self._params.why(error)}"
+            ) from error
+        for line in mended:
+            logger.warning("mended after a restore: %s", line)
+        return list(mended)
 
     def _run(
         self,

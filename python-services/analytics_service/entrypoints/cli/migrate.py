@@ -44,7 +44,7 @@ def migrate() -> None:
 def up(output_json: Path | None) -> None:
     """Apply what is pending; waits while another process does. Running it again does nothing.
 
-    Also sets the roles' passwords and privileges.
+    Also sets the roles' passwords and privileges, and takes away what a restore by psql may leave on the chunks.
 
     \b
     Examples:
@@ -54,6 +54,8 @@ def up(output_json: Path | None) -> None:
     report = Migrator(load_settings()).up()
     for label in (*report.applied, *report.scripts):
         click.echo(f"applied {label}")
+    for line in report.mended:
+        click.echo(f"mended after a restore: {line}")
     click.echo(f"The database is at version {report.version}.")
     if output_json is not None:
         write_json(output_json, asdict(report))

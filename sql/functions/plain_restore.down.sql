@@ -1,0 +1,1 @@
+DROP FUNCTION IF EXISTS stacklens.mend_plain_restore();
