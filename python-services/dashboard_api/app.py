@@ -10,10 +10,12 @@ from datetime import datetime
 from flask import Flask, Response, g, request
 
 from analytics_service.config import Settings
+from dashboard_api import repeated
 from dashboard_api.adhoc import AdhocQueries
 from dashboard_api.auth import Authenticator
+from dashboard_api.briefs import Briefs, looking
 from dashboard_api.clients import client_address, parse_networks
-from dashboard_api.context import EXTENSION, Context, utc_now
+from dashboard_api.context import EXTENSION, Context, utc_now, windows_of
 from dashboard_api.counters import ServerState
 from dashboard_api.database import Reader, Writer, reader_parameters
 from dashboard_api.errors import register_error_handlers
@@ -24,10 +26,12 @@ from dashboard_api.monitor import DatabaseMonitor
 from dashboard_api.paths import VERSION_PREFIX, prepare_paths, route_of, routes_of
 from dashboard_api.principals import load_principals
 from dashboard_api.reading import refuse_foreign
+from dashboard_api.renewing import Renewing
 from dashboard_api.replicas import ReplicaReport
 from dashboard_api.resources import BLUEPRINTS
-from dashboard_api.responses import finish
+from dashboard_api.responses import finish, moment_text
 from dashboard_api.roles import role_of
+from dashboard_api.shared_newest import SharedNewest
 from dashboard_api.throttle import Throttle
 
 LARGEST_BODY = 64 * 1024
@@ -56,6 +60,9 @@ def create_app(
         app.register_blueprint(blueprint, url_prefix=VERSION_PREFIX, name=f"v1_{blueprint.name}")
 
     shared = app.extensions[EXTENSION] = _context(settings, state, routes_of(app), now)
+    app.extensions[repeated.EXTENSION] = repeated.Repeated(
+        shared.renewing, lambda: moment_text(now())
+    )
     guard = None
     if not settings.api_auth_disabled:
         guard = Guard(
@@ -108,16 +115,21 @@ def _context(
     settings: Settings, state: ServerState, routes: Sequence[str], now: Callable[[], datetime]
 ) -> Context:
     monitor = DatabaseMonitor(reader_parameters(settings, "stacklens-dashboard-api-probe"))
-    writer = Writer(settings, monitor)
+    renewing = Renewing()
+    reader, writer = Reader(settings, monitor), Writer(settings, monitor)
+    kept = KeptParts()
+    look = looking(reader, kept, windows_of(settings), settings.kafka_input_topic, now)
     return Context(
         settings,
-        Reader(settings, monitor),
+        reader,
         writer,
         AdhocQueries(settings),
         monitor,
         state,
         ApiMetrics(routes),
         ReplicaReport(writer, state),
-        KeptParts(),
+        kept,
+        Briefs(look, SharedNewest(), renewing),
+        renewing,
         now,
     )

@@ -12,11 +12,13 @@ from analytics_service.adapters.timescale.audit import LONGEST_ACTOR
 from analytics_service.config import Settings
 from analytics_service.domain.windows import Window, window_named
 from dashboard_api.adhoc import AdhocQueries
+from dashboard_api.briefs import Briefs
 from dashboard_api.counters import ServerState
 from dashboard_api.database import Reader, Writer
 from dashboard_api.kept_parts import KeptParts
 from dashboard_api.metrics import ApiMetrics
 from dashboard_api.monitor import DatabaseMonitor
+from dashboard_api.renewing import Renewing
 from dashboard_api.replicas import ReplicaReport
 
 EXTENSION = "stacklens"
@@ -40,19 +42,27 @@ class Context:
     metrics: ApiMetrics
     report: ReplicaReport
     kept: KeptParts
+    briefs: Briefs
+    renewing: Renewing
     now: Callable[[], datetime]
 
     @property
     def windows(self) -> tuple[Window, ...]:
         """The windows that are kept, finest first."""
-        return tuple(window_named(name) for name in self.settings.aggregation_windows)
+        return windows_of(self.settings)
 
     def close(self) -> None:
         """Stop probing and close the connections."""
         self.monitor.stop()
         self.report.stop()
+        self.renewing.stop()
         self.reader.close()
         self.writer.close()
+
+
+def windows_of(settings: Settings) -> tuple[Window, ...]:
+    """The windows that are kept, finest first."""
+    return tuple(window_named(name) for name in settings.aggregation_windows)
 
 
 def context() -> Context:

@@ -42,6 +42,10 @@ _INTRODUCTION = """Windows, health, alerts and service levels of every service.
 Times are ISO 8601 in UTC. Parameters that are not listed are refused. Every path is also there under `/v1`.
 Lists come as CSV with `format=csv` or `Accept: text/csv`; the cursor of the next page is then in the
 header `X-Next-Cursor`. Answers to GET carry an ETag. Errors are RFC 9457 problems.
+
+Summaries, series, health, the worst services and service levels are of the moment that `X-As-Of` names. That is when
+they were asked for, but for what is asked again and again, from the fifth time within a second on: that may have been
+looked up for somebody else, at most a second ago. `/overview` and all under it always may; their `timestamp` says when.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 from flask import Request, Response, request
@@ -63,6 +64,11 @@ def wants_csv() -> bool:
     if "format" in request.args:
         return request.args["format"] == "csv"
     return request.accept_mimetypes.best_match([JSON, CSV], default=JSON) == CSV
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment in UTC as in JSON, in milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def finish(response: Response, asked: Request) -> Response:

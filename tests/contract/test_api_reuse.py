@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -89,6 +89,46 @@ def test_the_same_rows_are_not_read_twice(
     first = asking.get("/metrics/summary", **RANGE)
     monkeypatch.setattr("dashboard_api.queries.reuse.streamed", refuse_rows)
     assert asking.get("/metrics/summary", **RANGE) == first
+
+
+@pytest.mark.parametrize("age_s", [20, 40 * MINUTE, 4 * HOUR, 53 * HOUR])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"from_": "-3h"},
+        {"from_": "-3d", "metric": "total_requests,latency_max_ms"},
+        {"from_": "-3d", "service": "service-3", "step": "3h"},
+        {"from_": "-3d", "service": "service-3,new", "step": "1d"},
+    ],
+)
+def test_a_late_event_is_in_the_next_series(
+    database: Database, api: tuple[Asking, Context], age_s: int, query: dict[str, Any]
+) -> None:
+    asking, _ = api
+    asking.get("/metrics/series", **query)
+    for service in ("service-3", "new"):
+        late = event(NOW_S - age_s, service, level="error", latency_ms=500.0, user_id="late")
+        store_events(database, [late])
+    found = asking.get("/metrics/series", **query)
+    with api_app(api_settings(database.env)) as another:
+        assert Asking(another.test_client()).get("/metrics/series", **query) == found
+    totals = {
+        series["service"]: sum(filter(None, series["points"]["total_requests"]))
+        for series in found["series"]
+    }
+    begins_s = datetime.fromisoformat(found["from"]).timestamp()
+    expected = truth([*BEFORE, late], int(begins_s), NOW_S + MINUTE)
+    assert totals.get("service-3", 0) == expected["service-3"].total + (NOW_S - age_s >= begins_s)
+
+
+def test_steps_that_are_as_they_were_are_not_read_twice(
+    api: tuple[Asking, Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking, _ = api
+    query: dict[str, Any] = {"from_": "-3d", "service": "service-3", "step": "3h"}
+    first = asking.get("/metrics/series", **query)
+    monkeypatch.setattr("dashboard_api.queries.kept_steps.streamed", refuse_rows)
+    assert asking.get("/metrics/series", **query) == first
 
 
 def refuse_rows(_connection: object, statement: tuple[object, list[object]]) -> Iterator[tuple[()]]:

@@ -41,7 +41,7 @@ def chart_points(
         *whole_seconds(since, until), levels_of(shared.windows), kept_since(cursor), merging=True
     )
     starts = list(steps.starts_s)
-    columns = read_columns(cursor, steps, [service], CHARTED).get(service)
+    columns = read_columns(cursor, shared.kept, steps, [service], CHARTED).get(service)
     if columns is None:
         columns = [[None] * len(starts) for _ in CHARTED]
     return ChartPoints(

@@ -9,7 +9,6 @@ from flask import Blueprint, Response
 from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.adapters.timescale.alert_records import deliveries_of, history_of
-from dashboard_api.briefs import newest_brief
 from dashboard_api.compression import compressed
 from dashboard_api.context import context
 from dashboard_api.errors import invalid_parameters
@@ -85,7 +84,7 @@ def _read_letters(query: Parameters) -> LetterFilter:
 def overview() -> Response:
     """Every service seen within a day with its trend of half an hour, the worst first; looked up once a second."""
     read_nothing()
-    brief = newest_brief()
+    brief = context().briefs.newest()
     return compressed(
         json_answer(Overview(_head(brief), brief.services, brief.trend_from, brief.trend_step_s))
     )
@@ -96,7 +95,7 @@ def overview() -> Response:
 def service_overview() -> Response:
     """Its figures, the points of its charts, the episodes of its alerts in the range, and its last dead letters."""
     wanted = read_query(_read_service)
-    brief = newest_brief()
+    brief = context().briefs.newest()
     with context().reader.snapshot() as cursor:
         chart = _chart(cursor, wanted) if wanted.with_chart else None
         episodes = episodes_of(cursor, wanted.service, wanted.since, wanted.until)
@@ -117,7 +116,7 @@ def service_overview() -> Response:
 def alerts_overview() -> Response:
     """At most 500 open alerts and 50 that were resolved within a day, with the last that each channel was told."""
     read_nothing()
-    brief = newest_brief()
+    brief = context().briefs.newest()
     with context().reader.snapshot() as cursor:
         silences = current_silences(cursor)
         resolved = resolved_since(cursor, brief.at - RESOLVED_FOR)
@@ -136,7 +135,7 @@ def alerts_overview() -> Response:
 def alert_overview(alert_id: int) -> Response:
     """The alert, its rule, its history, and all that was told of it."""
     read_nothing()
-    brief = newest_brief()
+    brief = context().briefs.newest()
     with context().reader.snapshot() as cursor:
         row = known_alert(cursor, alert_id)
         silences = current_silences(cursor)
@@ -157,7 +156,7 @@ def alert_overview(alert_id: int) -> Response:
 def dead_letters_overview() -> Response:
     """As `/dead-letters`, at most 50 at once; a reader sees that there is nothing for them."""
     wanted = read_query(_read_letters)
-    brief = newest_brief()
+    brief = context().briefs.newest()
     if role() != "admin":
         return json_answer(DeadLettersOverview(_head(brief), None, None))
     with context().reader.snapshot() as cursor:
@@ -172,7 +171,7 @@ def dead_letters_overview() -> Response:
 def system_overview() -> Response:
     """The input topic's partitions, how late events are stored, and what waits."""
     read_nothing()
-    brief = newest_brief()
+    brief = context().briefs.newest()
     shared = context()
     topic = shared.settings.kafka_input_topic
     with shared.reader.snapshot() as cursor:

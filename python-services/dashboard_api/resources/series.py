@@ -18,6 +18,7 @@ from dashboard_api.queries.columns import FIGURE_COLUMNS
 from dashboard_api.queries.merged import kept_since, levels_of, whole_seconds
 from dashboard_api.queries.series import count_services, read_columns
 from dashboard_api.reading import read_query
+from dashboard_api.repeated import once_a_second
 from dashboard_api.responses import csv_answer, json_answer, wants_csv
 from dashboard_api.schemas.metrics import Series, SeriesAnswer
 from dashboard_api.steps import POINTS, Steps, parse_step, plan_steps, step_text
@@ -62,6 +63,7 @@ def _read(query: Parameters) -> Wanted:
 
 @blueprint.get("/metrics/series")
 @operation("Points for charts", answer=SeriesAnswer, reads=_read)
+@once_a_second
 def series() -> Response:
     """Each service's figures step by step, a gap being null.
 
@@ -73,7 +75,7 @@ def series() -> Response:
     shared = context()
     with shared.reader.snapshot() as cursor:
         steps = _steps(cursor, shared, wanted)
-        columns = read_columns(cursor, steps, wanted.services, wanted.metrics)
+        columns = read_columns(cursor, shared.kept, steps, wanted.services, wanted.metrics)
     starts = steps.starts_s
     found = [
         Series(service, dict(zip(wanted.metrics, values, strict=True)))

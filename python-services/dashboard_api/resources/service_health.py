@@ -9,6 +9,7 @@ from dashboard_api.operations import operation
 from dashboard_api.parameters import Parameters
 from dashboard_api.queries.service_health import service_health
 from dashboard_api.reading import read_query
+from dashboard_api.repeated import once_a_second
 from dashboard_api.responses import list_answer
 from dashboard_api.schemas.services import HealthStatusAnswer, ServiceHealth
 from dashboard_api.service_status import overall
@@ -22,6 +23,7 @@ def _read(query: Parameters) -> None:
 
 @blueprint.get("/health-status")
 @operation("How every service is doing", answer=HealthStatusAnswer, reads=_read)
+@once_a_second
 def health_status() -> Response:
     """Figures of the last five minutes, the worst service first.
 

@@ -11,6 +11,7 @@ from dashboard_api.operations import operation
 from dashboard_api.parameters import Parameters
 from dashboard_api.queries.sla import service_levels
 from dashboard_api.reading import read_query
+from dashboard_api.repeated import once_a_second
 from dashboard_api.responses import list_answer
 from dashboard_api.schemas.services import ServiceSla, SlaAnswer
 
@@ -50,6 +51,7 @@ def _read(query: Parameters) -> Wanted:
 
 @blueprint.get("/sla")
 @operation("Service levels and error budgets", answer=SlaAnswer, reads=_read)
+@once_a_second
 def sla() -> Response:
     """Uptime, what is left of the error budget, and burn rates over 1 hour, 6 hours and 3 days.
 

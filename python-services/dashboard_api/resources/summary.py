@@ -12,6 +12,7 @@ from dashboard_api.operations import operation
 from dashboard_api.parameters import Parameters
 from dashboard_api.queries.summary import merged_rows
 from dashboard_api.reading import read_query
+from dashboard_api.repeated import once_a_second
 from dashboard_api.responses import list_answer
 from dashboard_api.schemas.metrics import Summary, SummaryRow
 
@@ -27,6 +28,7 @@ def _read(query: Parameters) -> tuple[list[str] | None, datetime, datetime]:
 
 @blueprint.get("/metrics/summary")
 @operation("One merged row per service", answer=Summary, reads=_read)
+@once_a_second
 def summary() -> Response:
     """Exact counts, percentiles and uniques from merged sketches over any range of time.
 

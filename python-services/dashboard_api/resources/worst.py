@@ -13,6 +13,7 @@ from dashboard_api.operations import operation
 from dashboard_api.parameters import Parameters
 from dashboard_api.queries.worst import most_failing, plan_of, slowest
 from dashboard_api.reading import read_query
+from dashboard_api.repeated import once_a_second
 from dashboard_api.responses import list_answer
 from dashboard_api.schemas.services import (
     SlowestServices,
@@ -57,6 +58,7 @@ def _read_slow(query: Parameters) -> Wanted:
 
 @blueprint.get("/top-error-services")
 @operation("Services that fail most", answer=TopErrorServices, reads=_read_errors)
+@once_a_second
 def top_error_services() -> Response:
     """Services with failed requests, the most first; by default of the last 24 hours.
 
@@ -79,6 +81,7 @@ def top_error_services() -> Response:
 
 @blueprint.get("/slowest-services")
 @operation("Slowest services", answer=SlowestServices, reads=_read_slow)
+@once_a_second
 def slowest_services() -> Response:
     """Services by the 99th percentile of their latencies, the slowest first; by default of the last 24 hours.
 
