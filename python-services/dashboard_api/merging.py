@@ -138,10 +138,12 @@ class RowMerger:
 
     def figures(self) -> dict[str, Any]:
         """The figures that clients see of the sum of all rows so far, by name."""
-        self._delta.users = self._users.result()
-        self._delta.ips = self._ips.result()
         numbers, counts = self._histogram.arrays()
-        return self._delta.figures_over(numbers.tolist(), counts.tolist())
+        figures = self._delta.figures_over(numbers.tolist(), counts.tolist())
+        return figures | {
+            "unique_users": self._users.estimate(),
+            "unique_ips": self._ips.estimate(),
+        }
 
     def result(self) -> Delta:
         """The sum of all rows so far."""
@@ -252,6 +254,11 @@ class _SketchUnion:
         if self._union is None:
             return self._first
         return self._union.get_result(tgt_hll_type.HLL_8)
+
+    def estimate(self) -> int:
+        """How many distinct texts there were; without making a sketch of the union, which costs as much again."""
+        union = self._first if self._union is None else self._union
+        return 0 if union is None else round(union.get_estimate())
 
     def result(self) -> DistinctCounter:
         """The union so far; of a sketch that only this has."""

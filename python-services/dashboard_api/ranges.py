@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from analytics_service.domain.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Rows of one table: windows that start in [start_s, end_s), in epoch seconds."""
+    """Rows of one table: windows that start in [start_s, end_s), in epoch seconds.
+
+    `is_merged` says of days that they are all there, so that no hours have to be looked for instead.
+    """
 
     window: Window
     start_s: int
     end_s: int
+    is_merged: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

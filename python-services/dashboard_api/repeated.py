@@ -25,7 +25,6 @@ AS_OF: Final = "X-As-Of"
 EXTENSION: Final = "stacklens_repeated"
 OFTEN_WITHIN_S: Final = 1.0
 """A question that comes for the fifth time within so long is asked again and again."""
-STILL_ASKED_S: Final = 1.5
 PLACES: Final = 16
 MOST_BYTES: Final = 2 * 1024 * 1024
 
@@ -66,13 +65,23 @@ class Repeated:
         """What `view` answers to the current request, or has answered to the very same at most a second ago."""
         query = request.query_string.decode("latin-1")
         question = f"{view.__module__}.{view.__name__}?{query} csv={wants_csv()}"
-        place = self._places[zlib.crc32(question.encode()) % PLACES]
-        if place.ask() > OFTEN_WITHIN_S:
+        owner = zlib.crc32(question.encode())
+        place = self._place_of(owner)
+        if place is None:
             return self.look(view)
         response = _kept(question, place, self.clock()) or self.look(view, question, place)
         if not self._renewing.wants(question):
-            self._renewing.want(question, _Look(self, question, place, view))
+            self._renewing.want(question, _Look(self, question, owner, place, view))
         return response
+
+    def _place_of(self, owner: int) -> SharedNewest | None:
+        """Where the answer to a question is kept that is asked often; None: it is not, or all its places are taken."""
+        for number in (owner, owner >> 8, owner >> 16):
+            place = self._places[number % PLACES]
+            ago_s = place.ask(owner)
+            if ago_s is not None:
+                return place if ago_s <= OFTEN_WITHIN_S else None
+        return None
 
     def look(self, view: View, question: str = "", place: SharedNewest | None = None) -> Response:
         """Have the current request answered by `view`; its answer is kept in `place`."""
@@ -87,9 +96,12 @@ class Repeated:
 class _Look:
     """A question that is asked for all the time; it is asked once more in a request of its own."""
 
-    def __init__(self, repeated: Repeated, question: str, place: SharedNewest, view: View) -> None:
+    def __init__(
+        self, repeated: Repeated, question: str, owner: int, place: SharedNewest, view: View
+    ) -> None:
         self._repeated = repeated
         self._question = question
+        self._owner = owner
         self._place = place
         self._view = view
         self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
@@ -105,7 +117,7 @@ class _Look:
 
     def renew(self) -> bool:
         """Look again unless another worker does; whether it is still asked for."""
-        if self._place.asked_ago_s() > STILL_ASKED_S:
+        if not self._place.is_asked_for(self._owner):
             return False
         if self._place.claim():
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
@@ -28,6 +29,8 @@ KEEPALIVE_S = 75
 LONGEST_REQUEST_LINE = 8190
 # An answer makes thousands of objects that are gone with it, beside thousands that are kept: looked through seldom.
 GC_THRESHOLDS = (50_000, 20, 50)
+# A request that only waits for the database now and then stands behind one that merges, each time it comes back.
+SWITCH_AFTER_S = 0.001
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +113,7 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]  # the library is 
             self._metrics.socket.close()  # the parent's alone
         gc.freeze()  # the application itself stays
         gc.set_threshold(*GC_THRESHOLDS)
+        sys.setswitchinterval(SWITCH_AFTER_S)
         deadlines.install()
 
     def _worker_ends(self, _arbiter: Any, _worker: Any) -> None:

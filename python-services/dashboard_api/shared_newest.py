@@ -14,14 +14,16 @@ from collections.abc import Callable
 
 OLDEST_S = 0.95
 """What is older is not answered with: an answer is at most a second old when it is sent."""
-AGAIN_S = 0.6
+AGAIN_S = 0.5
 """What is so old is looked up again while it is asked for; what that takes has to fit in between."""
+STILL_ASKED_S = 1.5
+"""What nobody has asked for since is not looked up again."""
 MOST_BYTES = 8 * 1024 * 1024
 """Beyond it each worker looks for itself; pages that were never written to take no memory."""
 CLAIMED_S = 2.0
 
 _CLAIM = struct.Struct("d")
-_ASKED = struct.Struct("4d")
+_ASKED = struct.Struct("Q4d")  # who for, and the last moments, newest first
 _HEAD = struct.Struct("dQQ")  # when it was looked up, length and checksum
 _ASKED_AT = _CLAIM.size
 _HEAD_AT = _ASKED_AT + _ASKED.size
@@ -41,16 +43,24 @@ class SharedNewest:
         self._most_bytes = most_bytes
         self._clock = clock
 
-    def ask(self) -> float:
-        """Note that it is asked for; how long ago it was that the fourth but this one asked, in seconds."""
+    def ask(self, owner: int) -> float | None:
+        """Note that `owner` is asked for; how many seconds ago it was asked for the fourth time but this one.
+
+        None if this is kept for another owner, who was asked for of late.
+        """
         now_s = self._clock()
-        *newer, oldest_s = _ASKED.unpack_from(self._memory, _ASKED_AT)
-        _ASKED.pack_into(self._memory, _ASKED_AT, now_s, *newer)
+        known, *newer, oldest_s = _ASKED.unpack_from(self._memory, _ASKED_AT)
+        if known != owner:
+            if now_s - newer[0] <= STILL_ASKED_S:
+                return None
+            newer, oldest_s = [0.0] * len(newer), 0.0
+        _ASKED.pack_into(self._memory, _ASKED_AT, owner, now_s, *newer)
         return float(now_s - oldest_s)
 
-    def asked_ago_s(self) -> float:
-        """Seconds since somebody asked."""
-        return self._clock() - float(_ASKED.unpack_from(self._memory, _ASKED_AT)[0])
+    def is_asked_for(self, owner: int) -> bool:
+        """Whether `owner` was asked for of late."""
+        known, newest_s, *_ = _ASKED.unpack_from(self._memory, _ASKED_AT)
+        return bool(known == owner and self._clock() - newest_s <= STILL_ASKED_S)
 
     def claim(self) -> bool:
         """Whether the caller is the one to look now: nobody else is until it gives that back, or for some seconds."""

@@ -9,7 +9,7 @@ import pytest
 
 from dashboard_api import repeated
 from dashboard_api.renewing import Renewing
-from dashboard_api.shared_newest import AGAIN_S, OLDEST_S
+from dashboard_api.shared_newest import AGAIN_S, OLDEST_S, STILL_ASKED_S
 from devstack.api import Stack
 from tests.api_support import (
     NOW_S,
@@ -126,7 +126,7 @@ def test_it_is_renewed_while_it_is_asked_for(arena: Arena, path: str) -> None:
     assert arena.renewing.renew() == [True]
     renewed = [arena.ask(path) for _ in range(OFTEN)][-1]
     assert renewed[1] != kept[1]
-    arena.now_s += repeated.STILL_ASKED_S + 0.1
+    arena.now_s += STILL_ASKED_S + 0.1
     assert arena.renewing.renew() == [False]
 
 
@@ -141,6 +141,19 @@ def test_questions_are_told_apart(arena: Arena) -> None:
     assert [len(set(each)) for each in answers] == [1, 1, 1, 1]
     assert answers[0] == answers[3]
     assert len({each[0] for each in answers}) == 3
+
+
+def test_questions_that_share_a_place_do_not_make_each_other_asked_often(arena: Arena) -> None:
+    # One is asked again and again; then, within a second, each of more others than there are places, twice.
+    for _ in range(OFTEN):
+        arena.ask("/sla")
+    others = [f"/sla?days={days}" for days in range(2, 2 + 2 * repeated.PLACES)]
+    before = [arena.ask(path)[1] for path in others]
+    kept = arena.ask("/sla")
+    arena.store_one_more()
+    after = [arena.ask(path)[1] for path in others]
+    assert not any(one == other for one, other in zip(before, after, strict=True))
+    assert arena.ask("/sla") == kept
 
 
 def test_as_csv_too(arena: Arena) -> None:

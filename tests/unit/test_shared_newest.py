@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard_api.shared_newest import CLAIMED_S, SharedNewest
+from dashboard_api.shared_newest import CLAIMED_S, STILL_ASKED_S, SharedNewest
 
 
 def shared(now_s: list[float]) -> SharedNewest:
@@ -55,7 +55,23 @@ def test_how_often_it_is_asked_for() -> None:
     newest = shared(now_s)
     found = []
     for now_s[0] in (10.0, 10.5, 10.6, 10.7, 10.8, 20.0):
-        found.append(round(newest.ask(), 3))
+        ago_s = newest.ask(7)
+        assert ago_s is not None
+        found.append(round(ago_s, 3))
     assert found == [10.0, 10.5, 10.6, 10.7, 0.8, 9.5]
-    now_s[0] = 20.25
-    assert newest.asked_ago_s() == 0.25
+
+
+def test_it_is_kept_for_one_until_that_one_is_not_asked_for_any_more() -> None:
+    now_s = [10.0]
+    newest = shared(now_s)
+    for _ in range(5):
+        newest.ask(7)
+    assert newest.ask(8) is None
+    assert [newest.is_asked_for(7), newest.is_asked_for(8)] == [True, False]
+    now_s[0] += STILL_ASKED_S
+    assert newest.ask(8) is None
+    now_s[0] += 0.01
+    assert not newest.is_asked_for(7)
+    assert newest.ask(8) == now_s[0]
+    assert newest.is_asked_for(8)
+    assert newest.ask(7) is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from psycopg2 import sql
@@ -17,7 +18,7 @@ from analytics_service.domain.times import from_epoch_s
 from dashboard_api.kept_parts import Figures, KeptParts
 from dashboard_api.merging import RowMerger
 from dashboard_api.queries.columns import names
-from dashboard_api.queries.merged import select_pieces, state_columns, streamed
+from dashboard_api.queries.merged import select_pieces, state_columns, streamed, with_merged_days
 from dashboard_api.ranges import Piece
 from dashboard_api.steps import Steps
 
@@ -67,7 +68,9 @@ def merged_steps(
 
     Raises TooManyRows when they have more than `most_rows`.
     """
-    marks = _marks_of_steps(cursor, steps, services, most_rows)
+    (piece,) = with_merged_days(cursor, [Piece(steps.window, steps.start_s, steps.end_s)])
+    marks = _marks_of_steps(cursor, piece, steps.step_s, services)
+    _check(sum(count for count, *_ in marks.values()), most_rows)
     changed: list[tuple[str, int]] = []
     for step, mark in marks.items():
         found = kept.figures.get(_key(steps, metrics, step), mark)
@@ -75,7 +78,7 @@ def merged_steps(
             changed.append(step)
         else:
             yield (*step, *found[0])
-    for step, values in _merge(cursor, steps, changed, metrics).items():
+    for step, values in _merge(cursor, piece, steps.step_s, changed, metrics).items():
         kept.figures.put(_key(steps, metrics, step), marks[step], (values,))
         yield (*step, *values)
 
@@ -123,27 +126,26 @@ def runs(starts_s: Collection[int], step_s: int, most: int = MOST_RUNS) -> list[
 
 
 def _marks_of_steps(
-    cursor: Cursor, steps: Steps, services: list[str] | None, most_rows: int
+    cursor: Cursor, piece: Piece, step_s: int, services: list[str] | None
 ) -> dict[tuple[str, int], tuple[Any, ...]]:
-    piece = Piece(steps.window, steps.start_s, steps.end_s)
-    marked = _MARKED.format(step=sql.Literal(steps.step_s))
+    marked = _MARKED.format(step=sql.Literal(step_s))
     rows, values = select_pieces([piece], marked, services)
     cursor.execute(_MARKS.format(rows=rows), values)
-    marks = {(service, start_s): tuple(mark) for service, start_s, *mark in cursor.fetchall()}
-    _check(sum(count for count, *_ in marks.values()), most_rows)
-    return marks
+    return {(service, start_s): tuple(mark) for service, start_s, *mark in cursor.fetchall()}
 
 
 def _merge(
-    cursor: Cursor, steps: Steps, changed: Collection[tuple[str, int]], metrics: Sequence[str]
+    cursor: Cursor,
+    piece: Piece,
+    step_s: int,
+    changed: Collection[tuple[str, int]],
+    metrics: Sequence[str],
 ) -> dict[tuple[str, int], tuple[Any, ...]]:
-    """The figures of the changed steps."""
+    """The figures of the changed steps of `piece`."""
     wanted = set(changed)
-    pieces = [
-        Piece(steps.window, *span)
-        for span in runs([start_s for _, start_s in wanted], steps.step_s)
-    ]
-    columns = _STEP.format(step=sql.Literal(steps.step_s), state=state_columns(metrics))
+    spans = runs([start_s for _, start_s in wanted], step_s)
+    pieces = [replace(piece, start_s=start_s, end_s=end_s) for start_s, end_s in spans]
+    columns = _STEP.format(step=sql.Literal(step_s), state=state_columns(metrics))
     services = sorted({service for service, _ in wanted})
     mergers: dict[tuple[str, int], RowMerger] = {}
     rows: Iterable[tuple[Any, ...]] = streamed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,12 @@ _NEEDED_FOR: Mapping[str, tuple[frozenset[str], str]] = {
 _AS_TEXT = ("latency_buckets", "latency_bucket_counts")
 _SECOND = timedelta(seconds=1)
 _HOUR = window_named("1hour")
+_MERGED_DAYS = """
+    SELECT CASE WHEN isfinite(marked_before) THEN extract(epoch FROM marked_before)::bigint END,
+        extract(epoch FROM (SELECT min(timestamp) FROM analytics_metrics_1day WHERE NOT is_valid))::bigint,
+        extract(epoch FROM (SELECT max(timestamp) FROM analytics_metrics_1day WHERE NOT is_valid))::bigint
+    FROM daily_level
+"""
 _ROWS = sql.SQL(
     "SELECT {columns} FROM {table} AS held WHERE held.timestamp >= %s AND held.timestamp < %s"
 )
@@ -81,6 +88,24 @@ def kept_since(cursor: Cursor) -> dict[str, int | None]:
     return dict(cursor.fetchall())
 
 
+def with_merged_days(cursor: Cursor, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+    """The same pieces, those of days marked of which each is merged: planning to read hours, too, costs most."""
+    if all(piece.window is not DAY for piece in pieces):
+        return tuple(pieces)
+    cursor.execute(_MERGED_DAYS)
+    ((marked_before_s, first_s, last_s),) = cursor.fetchall()
+
+    def _is_merged(piece: Piece) -> bool:
+        return (
+            piece.window is DAY
+            and marked_before_s is not None
+            and piece.end_s <= marked_before_s
+            and (first_s is None or last_s < piece.start_s or first_s >= piece.end_s)
+        )
+
+    return tuple(replace(piece, is_merged=_is_merged(piece)) for piece in pieces)
+
+
 def merge_rows(rows: Iterable[Sequence[Any]]) -> dict[str, RowMerger]:
     """Per service the union of its rows: service, aggregated_at, then the values of MERGED_COLUMNS."""
     merged: dict[str, RowMerger] = {}
@@ -119,8 +144,7 @@ def select_pieces(
     selects = []
     values: list[object] = []
     for piece in pieces:
-        sources = _DAYS if piece.window is DAY else [_ROWS]
-        for source in sources:
+        for source in _sources(piece):
             select = source.format(columns=columns, table=sql.Identifier(piece.window.table))
             values += [from_epoch_s(piece.start_s), from_epoch_s(piece.end_s)]
             if services is not None:
@@ -128,6 +152,12 @@ def select_pieces(
                 values.append(services)
             selects.append(select)
     return sql.SQL(" UNION ALL ").join(selects), values
+
+
+def _sources(piece: Piece) -> Sequence[sql.SQL]:
+    if piece.window is not DAY:
+        return [_ROWS]
+    return _DAYS[:1] if piece.is_merged else _DAYS
 
 
 def streamed(

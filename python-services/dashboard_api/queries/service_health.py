@@ -22,17 +22,23 @@ _FIGURES = (
     "total_requests", "failed_requests", "error_rate", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms",
 )  # fmt: skip
 REMEMBERED = timedelta(days=1)
+RECENTLY = timedelta(minutes=2)
+"""Of who was seen within it, nothing older is looked up."""
 _log = logging.getLogger(__name__)
 
 _LAST_SEEN = sql.SQL(
     """
-    SELECT known.service, (
+    SELECT known.service, coalesce(recent.last_seen, (
         SELECT max(fine.timestamp) FROM {fine} AS fine
         WHERE fine.service = known.service AND fine.timestamp BETWEEN %(since)s AND %(now)s
-    )
+    ))
     FROM (
         SELECT DISTINCT service FROM {coarse} WHERE timestamp BETWEEN %(since)s AND %(now)s
     ) AS known
+    LEFT JOIN (
+        SELECT service, max(timestamp) AS last_seen FROM {fine}
+        WHERE timestamp BETWEEN %(recently)s AND %(now)s GROUP BY service
+    ) AS recent ON recent.service = known.service
     """
 )
 
@@ -107,5 +113,12 @@ def _last_seen(
     query = _LAST_SEEN.format(
         fine=sql.Identifier(windows[0].table), coarse=sql.Identifier(windows[-1].table)
     )
-    cursor.execute(query, {"since": now - REMEMBERED - timedelta(hours=1), "now": now})
+    cursor.execute(
+        query,
+        {
+            "since": now - REMEMBERED - timedelta(hours=1),
+            "recently": now - RECENTLY,
+            "now": now,
+        },
+    )
     return dict(cursor.fetchall())

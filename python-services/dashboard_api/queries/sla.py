@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg2.extensions import cursor as Cursor
@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 from analytics_service.domain.times import from_epoch_s
 from analytics_service.domain.windows import Window
 from dashboard_api.queries.counts import count_plans, totals_of
-from dashboard_api.queries.merged import kept_since, levels_of, whole_seconds
+from dashboard_api.queries.merged import kept_since, levels_of, whole_seconds, with_merged_days
 from dashboard_api.ranges import Plan, plan_range
 from dashboard_api.schemas.services import ServiceSla
 from dashboard_api.slo import WINDOWS_S, service_level
@@ -42,7 +42,10 @@ def service_levels(
     """The service levels of every service (or of `services`) with traffic in the period or a window."""
     now_s, end_s = whole_seconds(now, now)
     starts = starts_s(now_s, {**WINDOWS_S, PERIOD: days * _DAY_S}, windows[0].seconds)
-    plans = _plans(starts, max(end_s, now_s + 1), windows, kept_since(cursor))
+    plans = {
+        name: replace(plan, pieces=with_merged_days(cursor, plan.pieces))
+        for name, plan in _plans(starts, max(end_s, now_s + 1), windows, kept_since(cursor)).items()
+    }
     counted = count_plans(cursor, plans, services)
     found = []
     for service, parts in sorted(counted.items()):

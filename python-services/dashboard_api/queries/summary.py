@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from psycopg2.extensions import cursor as Cursor
@@ -19,6 +20,7 @@ from dashboard_api.queries.merged import (
     state_columns,
     streamed,
     whole_seconds,
+    with_merged_days,
 )
 from dashboard_api.queries.reuse import merge_services
 from dashboard_api.ranges import Plan, plan_range
@@ -39,6 +41,7 @@ def merged_rows(
 ) -> tuple[Plan, list[SummaryRow]]:
     """What of [since, until) is covered, and a row per service with traffic in it, by service."""
     plan = plan_range(*whole_seconds(since, until), levels_of(windows), kept_since(cursor))
+    plan = replace(plan, pieces=with_merged_days(cursor, plan.pieces))
     return plan, merged_pieces(cursor, kept, plan, services, figures)
 
 

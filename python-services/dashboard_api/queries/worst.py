@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from psycopg2.extensions import cursor as Cursor
@@ -10,7 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 from analytics_service.domain.windows import Window
 from dashboard_api.kept_parts import KeptParts
 from dashboard_api.queries.counts import Counts, count_range
-from dashboard_api.queries.merged import kept_since, levels_of, whole_seconds
+from dashboard_api.queries.merged import kept_since, levels_of, whole_seconds, with_merged_days
 from dashboard_api.queries.summary import merged_pieces
 from dashboard_api.ranges import Plan, plan_range
 from dashboard_api.schemas.metrics import SummaryRow
@@ -31,7 +32,8 @@ _FIGURES = (
 def plan_of(cursor: Cursor, windows: Sequence[Window], since: datetime, until: datetime) -> Plan:
     """The range, rounded outwards to the finest windows or, when it is long, to the longest."""
     levels = levels_of(windows[-1:] if until - since >= LONG else windows)
-    return plan_range(*whole_seconds(since, until), levels, kept_since(cursor))
+    plan = plan_range(*whole_seconds(since, until), levels, kept_since(cursor))
+    return replace(plan, pieces=with_merged_days(cursor, plan.pieces))
 
 
 def most_failing(
