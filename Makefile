@@ -75,7 +75,9 @@ bench: setup ## measure speed and size, peers beside the product; writes bench/r
 	$(BIN)/python -m bench.peers_run $(filter --quick,$(ARGS)) || status=$$?; \
 	$(BIN)/python -m bench.api $(filter --quick,$(ARGS)) || status=$$?; exit $$status
 
-lock: setup ## pin every package anew from the requirements*.in
+# Not after every set-up: that one checks what the old locks installed against the new list.
+lock: ## pin every package anew from the requirements*.in
+	@test -x $(BIN)/pip-compile || $(MAKE) setup
 	$(LOCK) --output-file=requirements.txt requirements.in
 	$(LOCK) --constraint=requirements.txt --output-file=requirements-api.txt requirements-api.in
 	$(LOCK) --constraint=requirements.txt --output-file=requirements-dev.txt requirements-dev.in

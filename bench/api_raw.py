@@ -15,6 +15,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS, event_lines
+from analytics_service.domain.event_columns import EventColumns
 from bench.api_layout import service_names
 from bench.api_traffic import KINDS, events_between, kind_of
 
@@ -50,7 +51,7 @@ class RawEvents:
         events.sort(key=lambda event: event.timestamp_us)
         offsets = range(self._next_offset, self._next_offset + len(events))
         self._next_offset += len(events)
-        texts = event_lines(events, offsets, 1, 0).splitlines()
+        texts = bytes(event_lines(EventColumns.of(events), offsets, 1, 0)).decode().splitlines()
         stored = [np.datetime64(int(event.timestamp_us + _LATE_S * 1e6), "us") for event in events]
         text = "".join(f"{line}\t{at}Z\n" for line, at in zip(texts, stored, strict=True))
         with conn.cursor() as cur:

@@ -12,8 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
+from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.events import Event
+from analytics_service.domain.folding import fold_events
 from analytics_service.domain.windows import DAY, WINDOWS, Window
 from bench.events import MESSAGES
 

@@ -18,10 +18,11 @@ from aiokafka.structs import ConsumerRecord
 
 from analytics_service.adapters.timescale.copy_text import event_lines, lines
 from analytics_service.adapters.timescale.window_store import STATE_COLUMNS
-from analytics_service.domain.aggregation import Cell, fold_events, roll_up
+from analytics_service.domain.aggregation import Cell, roll_up
 from analytics_service.domain.decoding import decode_batch
 from analytics_service.domain.delta import Delta
 from analytics_service.domain.events import EventRules
+from analytics_service.domain.folding import fold_columns
 from analytics_service.domain.windows import WINDOWS
 from analytics_service.ingest.decode import decode_part
 from analytics_service.ingest.session import PartitionBatch, Session
@@ -31,7 +32,6 @@ from bench.events import Recipe
 DAY_US: Final = 86_400_000_000
 RULES: Final = EventRules(default_tz=UTC, max_future_us=300_000_000, max_age_us=7 * DAY_US)
 THRESHOLD: Final = 0.8
-COPY_CHUNK: Final = 5_000
 EXAMPLES: Final = """\
 examples:
   python -m bench.profile_worker
@@ -108,10 +108,9 @@ def run_once(
 def flush(watch: Stopwatch, parts: list[Part], stored: list[dict[Cell, dict[str, Any]]]) -> None:
     """What `adapters.timescale.flush` does, the database left out: `stored` holds the window rows' states."""
     for part in parts:
-        for at in range(0, len(part.events), COPY_CHUNK):
-            watch.run("event_lines + encode", copy_chunk, part, at)
+        watch.run("event_lines", copy_lines, part)
     work = Work(Session("events", "id", 1, {}, {}), parts)
-    minutes = watch.run("fold_events", fold_events, work.all_events(), THRESHOLD)
+    minutes = watch.run("fold_columns", fold_columns, work.all_events(), THRESHOLD)
     for window, rows in zip(WINDOWS, stored, strict=True):
         cells = watch.run("roll_up", roll_up, minutes, window)
         merged = watch.run("merge: from_state + merge_from", merge, cells, rows)
@@ -122,10 +121,9 @@ def flush(watch: Stopwatch, parts: list[Part], stored: list[dict[Cell, dict[str,
         rows.update(states)
 
 
-def copy_chunk(part: Part, at: int) -> bytes:
-    """One piece of COPY text."""
-    events, offsets = part.events[at : at + COPY_CHUNK], part.offsets[at : at + COPY_CHUNK]
-    return event_lines(events, offsets, 1, part.partition, careful=part.careful).encode()
+def copy_lines(part: Part) -> memoryview:
+    """The COPY text of a part."""
+    return event_lines(part.events.columns, part.offsets, 1, part.partition, plain=part.plain)
 
 
 def merge(cells: dict[Cell, Delta], rows: dict[Cell, dict[str, Any]]) -> dict[Cell, Delta]:

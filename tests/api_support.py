@@ -22,8 +22,9 @@ from psycopg2.extras import execute_values
 
 from analytics_service.adapters.timescale.window_store import merge_cells, prepare_stage
 from analytics_service.config import Settings, load_settings
-from analytics_service.domain.aggregation import fold_events, roll_up
+from analytics_service.domain.aggregation import roll_up
 from analytics_service.domain.events import Event
+from analytics_service.domain.folding import fold_events
 from analytics_service.domain.times import from_epoch_us
 from analytics_service.domain.windows import WINDOWS
 from dashboard_api.app import create_app

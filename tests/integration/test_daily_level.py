@@ -16,9 +16,10 @@ from psycopg2.extensions import connection as Connection
 from analytics_service.adapters.timescale.daily import build_days, build_step, invalidate_days
 from analytics_service.adapters.timescale.flush import prepare_connection
 from analytics_service.adapters.timescale.window_store import merge_cells
-from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
+from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.events import EVENT_FIELDS
 from analytics_service.domain.events import Event as ProductEvent
+from analytics_service.domain.folding import fold_events
 from analytics_service.domain.windows import window_named
 from tests.databases import Database
 from tests.integration.whole_way import WholeWay

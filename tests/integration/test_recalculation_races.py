@@ -22,8 +22,9 @@ from analytics_service.adapters.timescale.recalculation import (
     rebuild,
 )
 from analytics_service.adapters.timescale.window_store import ConcurrentInsert, merge_cells
-from analytics_service.domain.aggregation import fold_events, roll_up
+from analytics_service.domain.aggregation import roll_up
 from analytics_service.domain.events import Event
+from analytics_service.domain.folding import fold_events
 from analytics_service.domain.recalculation import plan_recalculation
 from analytics_service.domain.windows import WINDOWS
 from tests.databases import Database

@@ -6,8 +6,11 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from analytics_service.domain.event_columns import EventColumns
 from analytics_service.domain.events import Event
+from analytics_service.ingest.recalled import Recalled
 from analytics_service.ingest.session import PartitionBatch, Session
+from analytics_service.ingest.sources import Sources
 from analytics_service.ingest.work import DeadLetter, Part
 
 
@@ -62,17 +65,21 @@ def part(
         first_offset=places[0] if first is None else first,
         next_offset=places[-1] + 1 if end is None else end,
         lag=lag,
-        events=[Event(1_700_000_000_000_000 + o, "s", "info", user_id=str(o)) for o in events],
+        events=Recalled(
+            EventColumns.of(
+                [Event(1_700_000_000_000_000 + o, "s", "info", user_id=str(o)) for o in events]
+            )
+        ),
         offsets=list(events),
-        sources=[Record(o, b"value %d" % o, b"key %d" % o) for o in events],
+        sources=Sources([b"value %d" % o for o in events], [b"key %d" % o for o in events]),
         letters=[DeadLetter(partition, o, "empty", "no value", None, None) for o in letters],
-        careful=frozenset(),
+        plain=True,
         size_bytes=size_bytes,
         produced_ms=0,
         newest_ms=0,
     )
 
 
-def users(events: Iterable[Event]) -> list[str | None]:
+def users(events: EventColumns) -> list[str | None]:
     """The offsets that the events of `part` and `batch` carry as their users."""
-    return [event.user_id for event in events]
+    return [event.user_id for event in events.events()]

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
+from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.events import Event
+from analytics_service.domain.folding import fold_events
 from analytics_service.domain.windows import WINDOWS, Window, window_named
 from tests.unit.domain_strategies import NOW_US
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
+from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.decoding import decode_batch
 from analytics_service.domain.events import EventRules
+from analytics_service.domain.folding import fold_events
 from analytics_service.domain.windows import window_named
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

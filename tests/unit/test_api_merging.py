@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics_service.domain.aggregation import fold_events
 from analytics_service.domain.delta import Delta
 from analytics_service.domain.events import Event
+from analytics_service.domain.folding import fold_events
 from dashboard_api.merging import MERGED_COLUMNS, RowMerger
 
 AT = datetime(2026, 3, 10, tzinfo=UTC)

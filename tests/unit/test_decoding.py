@@ -68,6 +68,47 @@ def test_any_values(values: list[bytes | None]) -> None:
     assert_same(values, rules_of(), NOW_US)
 
 
+@settings(max_examples=150, deadline=None)
+@given(any_values())
+def test_any_value_alone_and_among_usual_ones(value: bytes | None) -> None:
+    """Not held up by others that are odd: as many values as can be are read as columns."""
+    assert_same([value], rules_of(), NOW_US)
+    usual = encode(a_document())
+    assert_same([usual, value, usual], rules_of(), NOW_US)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        # objects that do not end where the values do, although their number is right
+        [b'{"a":1', b'"b":2}', b'{"c":1}{"d":2}'],
+        ["%", "% %"],
+        ["%%", " "],
+        ["%%", "{"],
+        ["%\n%", "%"],
+        ['{"x":%', "}%"],
+        ['{"x":[%', "%]}%"],
+        ['{"x":"%}', '{%"}%'],
+        ['{"x":"}', '{"}%'],
+        ["[%", "%]"],
+        ["%,", "%"],
+        ["%", ",%"],
+        ["%/**/", "%"],
+        ["// %", "%"],
+        ["\ufeff%", "%"],
+        ["%", "\x0b%"],
+        ["%", "%\n"],
+        ["%\r", "\r%"],
+    ],
+)
+def test_values_that_are_not_one_object_each(values: list[str | bytes]) -> None:
+    usual = encode(a_document())
+    raw = [v if isinstance(v, bytes) else v.encode().replace(b"%", usual) for v in values]
+    assert_same(raw, rules_of(), NOW_US)
+    assert_same([usual, *raw, usual], rules_of(), NOW_US)
+    assert_same(raw[::-1], rules_of(), NOW_US)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(valid_documents(), min_size=1, max_size=60))
 def test_valid_documents_are_all_accepted(documents: list[dict[str, object]]) -> None:
@@ -187,7 +228,8 @@ def test_positions_across_more_values_than_are_handled_at_once() -> None:
 
 
 def test_no_values_are_no_events() -> None:
-    assert decode_batch([], rules_of(), NOW_US) == DecodedBatch()
+    batch = assert_same([], rules_of(), NOW_US)
+    assert (batch.events, batch.positions, batch.rejected, batch.plain) == ([], [], [], True)
 
 
 def test_every_row_of_the_tables_of_rules() -> None:

@@ -21,8 +21,9 @@ def places(work: Work) -> list[tuple[int, int]]:
 
 def consistent(each: Part) -> bool:
     """Whether a part's columns belong together."""
-    assert users(each.events) == [str(offset) for offset in each.offsets]
-    assert [record.offset for record in each.sources] == list(each.offsets)
+    assert users(each.events.columns) == [str(offset) for offset in each.offsets]
+    assert list(each.sources.values) == [b"value %d" % offset for offset in each.offsets]
+    assert list(each.sources.keys or ()) == [b"key %d" % offset for offset in each.offsets]
     inside = [*each.offsets, *(letter.offset for letter in each.letters)]
     return all(each.first_offset <= offset < each.next_offset for offset in inside)
 
@@ -110,7 +111,7 @@ def test_as_dead_letters_keeps_the_original_bytes() -> None:
     before = part(2, [4, 6], [5])
     after = as_dead_letters(before, "processing_failed", "why")
     assert (after.first_offset, after.next_offset) == (4, 7)
-    assert (list(after.events), list(after.offsets), list(after.sources)) == ([], [], [])
+    assert (len(after.events), list(after.offsets), list(after.sources.values)) == (0, [], [])
     assert [(x.partition, x.offset, x.reason, x.detail, x.key, x.value) for x in after.letters] == [
         (2, 5, "empty", "no value", None, None),
         (2, 4, "processing_failed", "why", b"key 4", b"value 4"),

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics_service.domain.aggregation import fold_events, roll_up
+from analytics_service.domain.aggregation import roll_up
 from analytics_service.domain.decoding import decode_batch
 from analytics_service.domain.events import EventRules, Rejection, parse_event
+from analytics_service.domain.folding import fold_events
 from analytics_service.domain.windows import WINDOWS
 from tests.reference.bad_values import bad_values
 from tests.reference.brute_force import (

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from analytics_service.domain.events import Event
+from analytics_service.domain.event_columns import EventColumns
 from analytics_service.domain.replays import HEADER, replay_header, replayed_letter
+from analytics_service.ingest.recalled import Recalled
 from analytics_service.ingest.work import DeadLetter, Part, Work, as_dead_letters
 from tests.unit.ingest_support import part, session, users
 
@@ -65,7 +66,10 @@ def test_left_out_messages_are_gone_and_their_offsets_stay_read() -> None:
 
     assert users(work.all_events()) == ["0", "2", "1", "2"]
     assert [list(p.offsets) for p in work.parts] == [[0, 2], [1, 2]]
-    assert [[r.offset for r in p.sources] for p in work.parts] == [[0, 2], [1, 2]]
+    assert [list(p.sources.values) for p in work.parts] == [
+        [b"value 0", b"value 2"],
+        [b"value 1", b"value 2"],
+    ]
     assert [[x.offset for x in p.letters] for p in work.parts] == [[3], []]
     assert work.next_offsets() == {0: 5, 1: 3}
     assert [p.ignored for p in work.parts] == [2, 0]
@@ -77,11 +81,12 @@ def test_left_out_messages_are_gone_and_their_offsets_stay_read() -> None:
 def test_leaving_out_decodes_forgotten_events_once() -> None:
     decoded = []
 
-    def again() -> list[Event]:
+    def again() -> EventColumns:
         decoded.append(1)
-        return list(part(0, range(500)).events)
+        return part(0, range(500)).events.columns
 
-    of = replaying(replace(part(0, range(500)), again=again), {0: 1})
+    events = Recalled(part(0, range(500)).events.columns, again)
+    of = replaying(replace(part(0, range(500)), events=events), {0: 1})
     work = Work(session(), [of])
     work.forget_events()
     work.leave_out({(0, 0)})

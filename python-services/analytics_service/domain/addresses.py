@@ -7,8 +7,10 @@ from typing import Final
 
 # The only spelling of an IPv4 address: no leading zeros, which some read as octal.
 _BYTE: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_DOTTED_QUAD: Final = re.compile(rf"{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}")
-_DOTTED_QUADS: Final = re.compile(rf"(?:{_DOTTED_QUAD.pattern}\n)*+")
+DOTTED_QUAD: Final = rf"{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}"
+"""Regular expression of the whole of it."""
+_DOTTED_QUAD: Final = re.compile(DOTTED_QUAD)
+_DOTTED_QUADS: Final = re.compile(rf"(?:{DOTTED_QUAD}\n)*+")
 
 
 def canonical_address(text: str) -> str:

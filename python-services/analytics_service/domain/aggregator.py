@@ -5,8 +5,9 @@ from datetime import UTC, datetime, tzinfo
 from numbers import Integral, Real
 from typing import Any, Final
 
-from analytics_service.domain.aggregation import Cell, Delta, fold_events, roll_up
+from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.events import Event, EventRules, Rejection, read_event
+from analytics_service.domain.folding import fold_events
 from analytics_service.domain.jsontext import JsonNumber
 from analytics_service.domain.timestamps import MAX_TIMESTAMP_US
 from analytics_service.domain.windows import window_named

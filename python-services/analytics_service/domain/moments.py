@@ -44,14 +44,43 @@ def read_moments(values: Sequence[Any], default_tz: tzinfo) -> _Ints:
     for length, count in Counter(lengths).items():
         if length < _SHORTEST or count < _WORTHWHILE:
             continue
-        if count == len(values):
-            moments = _read_columns(values, length, default_tz)
-        else:
-            places = [place for place, found in enumerate(lengths) if found == length]
-            moments[places] = _read_columns([values[i] for i in places], length, default_tz)
+        places = [place for place, found in enumerate(lengths) if found == length]
+        joined = "".join([values[i] for i in places])
+        if joined.isascii():
+            characters = np.frombuffer(joined.encode("ascii"), dtype=np.uint8)
+            moments[places] = _read_columns(characters.reshape(count, length), default_tz)
     for place in np.flatnonzero(moments == UNREAD).tolist():
         moments[place] = _read_one(values[place], default_tz)
     return moments
+
+
+def read_text_moments(texts: Any, default_tz: tzinfo) -> _Ints:
+    """The same of a pyarrow string array; null is no timestamp."""
+    moments = np.full(len(texts), UNREAD, dtype=np.int64)
+    bounds, data = _buffers(texts)
+    lengths = np.diff(bounds)
+    for length, count in zip(*np.unique(lengths, return_counts=True), strict=True):
+        if length < _SHORTEST or count < _WORTHWHILE:
+            continue
+        if count == len(texts):
+            characters = data[bounds[0] : bounds[-1]].reshape(len(texts), length)
+            moments = _read_columns(characters, default_tz)
+        else:
+            places = np.flatnonzero(lengths == length)
+            characters = data[bounds[places, None] + np.arange(length)]
+            moments[places] = _read_columns(characters, default_tz)
+    others = np.flatnonzero(moments == UNREAD)
+    for place, value in zip(others.tolist(), texts.take(others).to_pylist(), strict=True):
+        moments[place] = _read_one(value, default_tz)
+    return moments
+
+
+def _buffers(texts: Any) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Where each text of a pyarrow string array begins (one more than there are texts), and their bytes."""
+    _, bounds, data = texts.buffers()
+    first = texts.offset
+    starts = np.frombuffer(bounds, dtype=np.int32)[first : first + len(texts) + 1]
+    return starts, np.frombuffer(data or b"", dtype=np.uint8)
 
 
 def _read_one(value: Any, default_tz: tzinfo) -> int:
@@ -63,20 +92,20 @@ def _read_one(value: Any, default_tz: tzinfo) -> int:
     return moment if abs(moment) < _FURTHEST_US else UNREAD
 
 
-def _read_columns(texts: Sequence[str], length: int, default_tz: tzinfo) -> _Ints:
-    """Read texts of one length: those of the shape of the first of them, and of its zone."""
-    moments = np.full(len(texts), UNREAD, dtype=np.int64)
-    joined = "".join(texts)
-    shape = _SHAPE.fullmatch(texts[0])
-    if shape is None or not joined.isascii():
+def _read_columns(rows: NDArray[np.uint8], default_tz: tzinfo) -> _Ints:
+    """Read texts of one length, a row of characters each: those of the shape of the first of them, and of its zone."""
+    count, length = rows.shape
+    moments = np.full(count, UNREAD, dtype=np.int64)
+    first = rows[0].tobytes().decode("latin-1")
+    shape = _SHAPE.fullmatch(first)
+    if shape is None:
         return moments
-    rows = np.frombuffer(joined.encode("ascii"), dtype=np.uint8).reshape(len(texts), length)
     columns = np.ascontiguousarray(rows.T)
     digits = columns - np.uint8(ord("0"))  # wraps around: what is no digit is more than 9
 
     zone_start = shape.start("zone") if shape["zone"] else length
-    right = np.ones(len(texts), dtype=np.bool_)
-    for place, character in enumerate(texts[0]):
+    right = np.ones(count, dtype=np.bool_)
+    for place, character in enumerate(first):
         if character.isdigit() and place < zone_start:
             right &= digits[place] <= 9
         else:

@@ -12,6 +12,7 @@ as they are and so is exact there, and has a relative standard error of at most 
 import math
 import sys
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
@@ -143,7 +144,9 @@ class DistinctCounter:
         if self.pending:
             if self.sketch is None:
                 self.sketch = hll_sketch(_LG_K, _HLL_TYPE)
-            for text in self.pending:
-                self.sketch.update(text or _EMPTY_TEXT)
+            if "" in self.pending:
+                self.pending = self.pending - {""} | {_EMPTY_TEXT}
+            # Half the time of a loop.
+            deque(map(self.sketch.update, self.pending), maxlen=0)
             self.pending = set()
         return self.sketch

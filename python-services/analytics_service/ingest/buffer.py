@@ -15,8 +15,8 @@ class Limits:
     `linger_s`: how long the first event of a flush waits for company, in seconds.
     """
 
-    flush_events: int = 40_000
-    flush_bytes: int = 16 * 1024 * 1024
+    flush_events: int = 48_000
+    flush_bytes: int = 20 * 1024 * 1024
     linger_s: float = 0.2
 
 

@@ -7,9 +7,12 @@ from functools import partial
 from typing import Any
 
 from analytics_service.domain.decoding import decode_batch
-from analytics_service.domain.events import Event, EventRules
+from analytics_service.domain.event_columns import EventColumns
+from analytics_service.domain.events import EventRules
 from analytics_service.domain.replays import replayed_letter
+from analytics_service.ingest.recalled import Recalled
 from analytics_service.ingest.session import PartitionBatch
+from analytics_service.ingest.sources import Sources
 from analytics_service.ingest.work import DeadLetter, Part
 
 
@@ -19,36 +22,39 @@ def decode_part(batch: PartitionBatch, first_offset: int, rules: EventRules, now
     `now_us` (epoch microseconds) decides what is too old or in the future.
     """
     records = batch.records
+    offsets = [record.offset for record in records]
     values = [record.value for record in records]
+    keys = [record.key for record in records]
+    fetched = Sources(values, None if keys.count(None) == len(keys) else keys)
     decoded = decode_batch(values, rules, now_us)
     replays = _replays(records)
-    letters = []
-    for position, rejection in decoded.rejected:
-        record = records[position]
-        letters.append(
-            DeadLetter(
-                batch.partition,
-                record.offset,
-                rejection.reason,
-                rejection.detail,
-                record.key,
-                record.value,
-                replays.get(record.offset),
-            )
+    letters = [
+        DeadLetter(
+            batch.partition,
+            offsets[position],
+            rejection.reason,
+            rejection.detail,
+            fetched.key(position),
+            values[position],
+            replays.get(offsets[position]),
         )
-    sources = [records[position] for position in decoded.positions]
+        for position, rejection in decoded.rejected
+    ]
+    sources = fetched
+    if letters:
+        offsets = [offsets[position] for position in decoded.positions]
+        sources = fetched.take(decoded.positions)
     return Part(
         partition=batch.partition,
         first_offset=first_offset,
         next_offset=batch.next_offset,
         lag=batch.lag,
-        events=decoded.events,
-        offsets=[record.offset for record in sources],
+        events=Recalled(decoded.columns, partial(_decode_again, sources, rules, now_us)),
+        offsets=offsets,
         sources=sources,
-        again=partial(_decode_again, sources, rules, now_us),
         letters=letters,
-        careful=_careful(sources) if not decoded.plain else frozenset(),
-        size_bytes=_size(values) + _size([record.key for record in records]),
+        plain=decoded.plain,
+        size_bytes=fetched.size_bytes,
         produced_ms=_plausible_ms(records[0].timestamp, now_us),
         newest_ms=_plausible_ms(records[-1].timestamp, now_us),
         replays=replays,
@@ -68,15 +74,6 @@ def _replays(records: Sequence[Any]) -> dict[int, int]:
     return {offset: letter_id for offset, letter_id in found.items() if letter_id is not None}
 
 
-def _decode_again(sources: Sequence[Any], rules: EventRules, now_us: int) -> Sequence[Event]:
+def _decode_again(sources: Sources, rules: EventRules, now_us: int) -> EventColumns:
     """The events of `sources`, which were all valid at `now_us`."""
-    return decode_batch([record.value for record in sources], rules, now_us).events
-
-
-def _size(texts: Sequence[bytes | None]) -> int:
-    return sum(map(len, filter(None, texts)))
-
-
-def _careful(sources: Sequence[Any]) -> frozenset[int]:
-    """Offsets of the records with an escape: in JSON nothing else makes a control character or a backslash."""
-    return frozenset(record.offset for record in sources if b"\\" in record.value)
+    return decode_batch(sources.values, rules, now_us).columns

@@ -27,6 +27,7 @@ from analytics_service.adapters.timescale.prepared import Prepared, prepare
 from analytics_service.adapters.timescale.replays import ReplaysSettled
 from analytics_service.adapters.timescale.window_store import ConcurrentInsert
 from analytics_service.domain.windows import Window
+from analytics_service.heap import give_back
 from analytics_service.ingest.attempts import Attempts
 from analytics_service.ingest.dependencies import Dependency
 from analytics_service.ingest.work import Work, as_dead_letters
@@ -167,6 +168,7 @@ class Flusher:
             self._rollback()
             raise
         self._attempts.forgotten(work)
+        give_back()
         return result
 
     def _failures_so_far(self, work: Work) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from analytics_service.domain.events import Event
-from analytics_service.ingest.forgotten import Forgotten
+from analytics_service.domain.event_columns import NONE, EventColumns
+from analytics_service.ingest.recalled import Recalled
 from analytics_service.ingest.session import Session
+from analytics_service.ingest.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class DeadLetter:
 class Part:
     """Consecutive messages of one partition, decoded.
 
-    Covers the offsets from `first_offset` up to, not including, `next_offset`; `offsets` and `sources` (the records the
-    events came from, with key and value) run beside `events`.
-    `careful` are the offsets of events whose texts may need escaping, `produced_ms` the broker's time stamp of the
-    first message, `newest_ms` of the last one. `again` decodes the events anew from their sources.
+    Covers the offsets from `first_offset` up to, not including, `next_offset`; `offsets` and `sources` (what the events
+    came from) run beside `events`.
+    `plain`: no text of any event holds a control character or a backslash. `produced_ms` is the broker's time stamp of
+    the first message, `newest_ms` of the last one.
     `replays` gives the id of the dead letter for each offset that is a replay of one; `ignored` counts replays left out
     because their letters had been settled before.
     """
@@ -44,15 +44,14 @@ class Part:
     first_offset: int
     next_offset: int
     lag: int
-    events: Sequence[Event]
+    events: Recalled
     offsets: Sequence[int]
-    sources: Sequence[Any]
+    sources: Sources
     letters: Sequence[DeadLetter]
-    careful: frozenset[int]
+    plain: bool
     size_bytes: int
     produced_ms: int
     newest_ms: int
-    again: Callable[[], Sequence[Event]] | None = None
     replays: Mapping[int, int] = field(default_factory=dict)
     ignored: int = 0
 
@@ -83,9 +82,9 @@ class Work:
         """Bytes of the messages as read."""
         return sum(part.size_bytes for part in self.parts)
 
-    def all_events(self) -> list[Event]:
+    def all_events(self) -> EventColumns:
         """Every event, part by part."""
-        return [event for part in self.parts for event in part.events]
+        return EventColumns.concat([part.events.columns for part in self.parts])
 
     def next_offsets(self) -> dict[int, int]:
         """The offset after the last message, for each partition."""
@@ -97,12 +96,8 @@ class Work:
 
     def forget_events(self) -> None:
         """Drop the decoded events from memory; they are decoded again should somebody look at them."""
-        self.parts = [
-            part
-            if part.again is None
-            else replace(part, events=Forgotten(len(part.events), part.again))
-            for part in self.parts
-        ]
+        for part in self.parts:
+            part.events.forget()
 
     def replays(self) -> list[tuple[int, int, int]]:
         """(id of the dead letter, partition, offset) of each replay, in the order they were read."""
@@ -138,25 +133,36 @@ def as_dead_letters(part: Part, reason: str, detail: str) -> Part:
     """The same offsets with every event turned into a dead letter with its original bytes."""
     letters = [
         DeadLetter(
-            part.partition, r.offset, reason, detail, r.key, r.value, part.replays.get(r.offset)
+            part.partition,
+            offset,
+            reason,
+            detail,
+            part.sources.key(place),
+            value,
+            part.replays.get(offset),
         )
-        for r in part.sources
+        for place, (offset, value) in enumerate(zip(part.offsets, part.sources.values, strict=True))
     ]
-    return replace(part, events=(), offsets=(), sources=(), letters=(*part.letters, *letters))
+    return replace(
+        part,
+        events=Recalled(NONE),
+        offsets=(),
+        sources=Sources(),
+        letters=(*part.letters, *letters),
+    )
 
 
 def _slice(part: Part, first: int, end: int) -> Part:
     """The messages of `part` from offset `first` up to, not including, `end`."""
-    inside = slice(bisect_left(part.offsets, first), bisect_left(part.offsets, end))
+    begin, stop = bisect_left(part.offsets, first), bisect_left(part.offsets, end)
     return replace(
         part,
         first_offset=first,
         next_offset=end,
         lag=part.lag + part.next_offset - end,
-        events=part.events[inside],
-        offsets=part.offsets[inside],
-        sources=part.sources[inside],
-        again=None,
+        events=Recalled(part.events.columns.slice(begin, stop)),
+        offsets=part.offsets[begin:stop],
+        sources=part.sources.slice(begin, stop),
         letters=[letter for letter in part.letters if first <= letter.offset < end],
         replays={o: letter for o, letter in part.replays.items() if first <= o < end},
         ignored=0,
@@ -169,13 +175,11 @@ def _without(part: Part, offsets: Collection[int]) -> Part:
     if not left_out:
         return part
     kept = [place for place, offset in enumerate(part.offsets) if offset not in left_out]
-    events = list(part.events)  # at once: each look at forgotten events decodes them all
     return replace(
         part,
-        events=[events[place] for place in kept],
+        events=Recalled(part.events.columns.take(kept)),
         offsets=[part.offsets[place] for place in kept],
-        sources=[part.sources[place] for place in kept],
-        again=None,
+        sources=part.sources.take(kept),
         letters=[letter for letter in part.letters if letter.offset not in left_out],
         replays={o: letter for o, letter in part.replays.items() if o not in left_out},
         ignored=part.ignored + len(left_out),

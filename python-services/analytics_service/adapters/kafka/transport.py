@@ -17,6 +17,7 @@ from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from analytics_service.adapters.kafka.record_blocks import fetch_in_blocks, records_of
 from analytics_service.adapters.kafka.starting import patient
 from analytics_service.ingest.session import PartitionBatch, Session
 
@@ -27,8 +28,8 @@ SCHEME = "stacklens"
 # asked for, so this bounds how late a quiet partition's first event is seen.
 FETCH_MAX_WAIT_MS = 100
 # Of one partition, and of all partitions of one broker together: what is fetched ahead is memory.
-PARTITION_FETCH_BYTES = 1024 * 1024
-FETCH_BYTES = 12 * 1024 * 1024
+PARTITION_FETCH_BYTES = 512 * 1024
+FETCH_BYTES = 6 * 1024 * 1024
 
 
 class Coordinator(Protocol):
@@ -41,10 +42,6 @@ class Coordinator(Protocol):
 
     async def end_session(self) -> None:
         """Forget what is buffered and wait for the flush in flight."""
-
-
-def _undressed(_: TP, record: Any) -> Any:
-    return record
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -65,15 +62,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Any:
-        """Fetch; records of the input topic come as aiokafka's parser made them.
+        """Fetch; records of the input topic come in blocks, as aiokafka's parser made them.
 
         Dressing each one up as a ConsumerRecord, with the topic's name and sizes, takes longer than decoding its JSON.
         """
-        # pylint: disable=protected-access  # there is no public way to the undressed records
-        for tp, fetched in consumer._fetcher._records.items():
-            parsed = getattr(fetched, "_partition_records", None)
-            if parsed is not None and tp.topic == cast(Any, self.app).coordinator.input_topic:
-                parsed._consumer_record = _undressed
+        topic = cast(Any, self.app).coordinator.input_topic
+        fetch_in_blocks(consumer._fetcher, topic)  # pylint: disable=protected-access
         return await super()._fetch_records(consumer, active_partitions, timeout, max_records)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -209,8 +203,8 @@ class BatchConsumer(driver.Consumer):
             if tp.topic != self._coordinator.input_topic:
                 for record in batch:
                     yield tp, self._to_message(tp, record)
-            elif await self._is_continuous(session, tp, batch[0].offset):
-                yield tp, self._batch_message(session, tp, batch)
+            elif await self._is_continuous(session, tp, (fetched := records_of(batch))[0].offset):
+                yield tp, self._batch_message(session, tp, fetched)
             else:
                 return
 

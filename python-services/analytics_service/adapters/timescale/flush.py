@@ -112,7 +112,7 @@ def flush(
 
 def _allowed_rows(
     work: Work, prepared: Prepared, limit_us: int | None, below: dict[str, int]
-) -> tuple[int, Sequence[bytes]]:
+) -> tuple[int, Sequence[memoryview]]:
     """The raw rows that the hot tier may still hold; the others are counted."""
     if limit_us is None:
         return prepared.raw_rows, prepared.chunks
@@ -160,7 +160,7 @@ def _moves(work: Work) -> list[OffsetMove]:
 class _ChunkReader(io.RawIOBase):
     """A file over an iterator of byte strings, as COPY wants to read one."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[memoryview]) -> None:
         super().__init__()
         self._chunks = chunks
         self._rest = memoryview(b"")
@@ -174,7 +174,7 @@ class _ChunkReader(io.RawIOBase):
             chunk = next(self._chunks, None)
             if chunk is None:
                 return b""
-            self._rest = memoryview(chunk)
+            self._rest = chunk
         taken = self._rest[:size] if size >= 0 else self._rest
         self._rest = self._rest[len(taken) :]
         return bytes(taken)

@@ -23,8 +23,9 @@ from analytics_service.adapters.timescale.window_store import (
     read_states,
     write_rows,
 )
-from analytics_service.domain.aggregation import Cell, Delta, fold_events
+from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.events import Event
+from analytics_service.domain.folding import fold_events
 from analytics_service.domain.recalculation import RangeRefused, Step, grouped
 from analytics_service.domain.times import from_epoch_s
 

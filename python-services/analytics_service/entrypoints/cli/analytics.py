@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import logging
 import sys
@@ -24,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 GC_THRESHOLDS = (200_000, 20, 50)
 SWITCH_INTERVAL_S = 0.0002
-_M_ARENA_MAX = -8  # as glibc's malloc.h numbers it
 
 
 @click.command(name="analytics")
@@ -53,6 +51,7 @@ def run(settings: Settings) -> None:
     from analytics_service.alerting.service import AlertingService  # pylint: disable=import-outside-toplevel
     from analytics_service.entrypoints.watchdog import start_watchdog  # pylint: disable=import-outside-toplevel
     from analytics_service.entrypoints.worker import create_worker  # pylint: disable=import-outside-toplevel
+    from analytics_service.heap import keep_heap_small  # pylint: disable=import-outside-toplevel
     from analytics_service.ingest.service import IngestService  # pylint: disable=import-outside-toplevel
 
     # Decoding, fetching and flushing share the interpreter; with the default of 5 ms the flush thread would wait that
@@ -60,7 +59,7 @@ def run(settings: Settings) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # Tens of thousands of live events without cycles: looking through them for cycles cost a fifth of the time.
     gc.set_threshold(*GC_THRESHOLDS)
-    _keep_heap_small()
+    keep_heap_small()
     health = Health()
     server = HealthServer(
         settings.metrics_port,
@@ -86,10 +85,3 @@ def run(settings: Settings) -> None:
         service.close()
         server.stop()
     logger.info("stopped")
-
-
-def _keep_heap_small() -> None:
-    """Batches of megabytes come and go in several threads: with glibc each would get an arena that keeps its peak."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # other C libraries have no such knob, and no such arenas
-        libc.mallopt(_M_ARENA_MAX, 2)

@@ -16,9 +16,10 @@ from analytics_service.adapters.timescale.alert_rules import all_rules, apply_ru
 from analytics_service.adapters.timescale.audit import Hand
 from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.config import Settings, load_settings
-from analytics_service.domain.aggregation import Cell, Delta, fold_events
+from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.decoding import decode_batch
 from analytics_service.domain.events import EventRules
+from analytics_service.domain.folding import fold_columns
 from analytics_service.domain.rule_files import RuleFileError, as_entry, rules_from
 from analytics_service.domain.rule_trial import trial, windows_of
 from analytics_service.domain.rules import Rule
@@ -171,7 +172,7 @@ def _fold(events: str, settings: Settings) -> tuple[dict[Cell, Delta], int]:
         for values in source.blocks():
             decoded = decode_batch(values, rules_of_events, time.time_ns() // 1000)
             bad += len(decoded.rejected)
-            for cell, delta in fold_events(decoded.events, settings.high_risk_threshold).items():
+            for cell, delta in fold_columns(decoded.columns, settings.high_risk_threshold).items():
                 if cell in minutes:
                     minutes[cell].merge_from(delta)
                 else:
