@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from analytics_service.passwords import hash_password
-from bench.api_cases import MONTH, Case
+from bench.api_cases import ANSWER_MS, Case
 from bench.api_load import Sample, Target, run
 from bench.child import Child
 from bench.proc import cpu_seconds
@@ -29,6 +29,8 @@ PACE_S: Final = 2.0
 """An open page asks every two seconds."""
 LISTENING: Final = "dashboard-api listening on"
 USER: Final = "bench"
+ALONE_PACE_S: Final = 0.5
+"""So seldom that the API looks each answer up."""
 _FIRST_S: Final = 0.5
 
 
@@ -55,7 +57,10 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one request gave; CPU in milliseconds an answer, while saturated; None: not our own database."""
+    """What one request gave; CPU in milliseconds an answer, while saturated; None: not our own database.
+
+    `alone`: one client that asks now and then, where many are answered with what was looked up for one of them.
+    """
 
     path: str
     route: str
@@ -71,10 +76,9 @@ class Measured:
 
     @property
     def kept(self) -> bool:
-        """Whether the paced clients had their answers in time."""
-        return self.paced.p95_ms <= self.limit_ms and (
-            self.alone is None or self.alone.p95_ms <= self.limit_ms
-        )
+        """Whether the paced clients had their answers in time, and of what may take longer the one client, too."""
+        alone_ms = 0.0 if self.alone is None or self.limit_ms == ANSWER_MS else self.alone.p95_ms
+        return max(self.paced.p95_ms, alone_ms) <= self.limit_ms
 
     def as_json(self) -> dict[str, Any]:
         """For the results file."""
@@ -142,7 +146,11 @@ class Measuring:
         # Everybody once, to a worker that may never have been asked for it.
         first = times_of(ask(case.path, CLIENTS, _FIRST_S, _FIRST_S))
         paced = ask(case.path, CLIENTS, plan.paced_s, PACE_S)
-        alone = times_of(ask(case.path, 1, plan.alone_s, None)) if case.path == MONTH else None
+        alone = None
+        if case.looked_up_once:
+            # The first ones may still be answered as the others were.
+            ask(case.path, 1, 4 * ALONE_PACE_S, ALONE_PACE_S)
+            alone = times_of(ask(case.path, 1, plan.alone_s, ALONE_PACE_S))
         before = self._cpu()
         saturated = times_of(ask(case.path, CLIENTS, plan.saturated_s, None))
         after = self._cpu()

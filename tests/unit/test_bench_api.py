@@ -135,6 +135,7 @@ def test_the_promise_is_about_paced_clients_and_a_lone_one() -> None:
     assert measured(30.0, 30.0).kept
     assert not measured(30.1, 30.0).kept
     assert not measured(1.0, 200.0, times(201.0)).kept
+    assert measured(1.0, 30.0, times(31.0)).kept
 
 
 def test_the_table_has_a_line_for_each_way_of_asking() -> None:
