@@ -29,8 +29,6 @@ _FIELDS: Final[Mapping[str, Any]] = {
 }
 _REQUIRED: Final = ("timestamp", "service", "level")
 _ALL: Final = pa.schema(list(_FIELDS.items()))
-# Each half of a surrogate pair begins so; only a whole pair is a character.
-_SURROGATES: Final = (b"\\ud", b"\\uD")
 # Numbers to Arrow (``Infinity``, too), but not in JSON; within a text they are rare.
 _NO_JSON: Final = (b"NaN", b"Inf")
 _OPENS, _CLOSES = b"{}"
@@ -50,7 +48,7 @@ def read_columns(values: Sequence[bytes | None], max_value_bytes: int) -> tuple[
     except TypeError:
         return None
     plain = b"\\" not in joined
-    if not _is_usual(values, joined, max_value_bytes) or not (plain or _escapes_are_usual(joined)):
+    if not _is_usual(values, joined, max_value_bytes) or not (plain or ESCAPED_NUL not in joined):
         return None
     try:
         table = _read(joined, _expected(values[0]))
@@ -76,11 +74,6 @@ def _is_usual(values: Sequence[Any], joined: bytes, max_value_bytes: int) -> boo
         and bool((characters[ends - lengths + 1] == _OPENS).all())
         and is_utf8(joined)
     )
-
-
-def _escapes_are_usual(joined: bytes) -> bool:
-    """Whether no escape may be one that the contract refuses."""
-    return not any(escape in joined for escape in (ESCAPED_NUL, *_SURROGATES))
 
 
 def _expected(value: bytes | None) -> Any | None:

@@ -12,12 +12,14 @@ from analytics_service.ingest.work import Part, Work
 class Limits:
     """A flush begins at `flush_events` or `flush_bytes`; reading stops there while another one is in flight.
 
-    `linger_s`: how long the first event of a flush waits for company, in seconds.
+    `linger_s`: how long the first event of a flush waits for company, in seconds; `patience_s`: the same while there is
+    more than a flush of messages to catch up with, for what a flush costs besides its events is then better paid once.
     """
 
-    flush_events: int = 48_000
-    flush_bytes: int = 20 * 1024 * 1024
+    flush_events: int = 40_000
+    flush_bytes: int = 16 * 1024 * 1024
     linger_s: float = 0.2
+    patience_s: float = 1.0
 
 
 @dataclass(slots=True)
@@ -30,10 +32,12 @@ class Buffer:
     _parts: list[Part] = field(default_factory=list)
     _events: int = 0
     _bytes: int = 0
+    _behind: dict[int, int] = field(default_factory=dict)
 
     def open(self, session: Session | None) -> None:
         """Forget everything; from now on only parts of `session` are taken."""
         self.session = session
+        self._behind = {}
         self._clear()
 
     def accepts(self, batch: PartitionBatch) -> bool:
@@ -45,6 +49,7 @@ class Buffer:
         self._parts.append(part)
         self._events += len(part.events) + len(part.letters)
         self._bytes += part.size_bytes
+        self._behind[part.partition] = part.lag
         if self.since is None:
             self.since = now_s
 
@@ -62,7 +67,11 @@ class Buffer:
         """Seconds until the flush is due: 0 now, None while there is nothing to flush."""
         if self.since is None:
             return None
-        return 0.0 if self.is_full else max(0.0, self.since + self.limits.linger_s - now_s)
+        if self.is_full:
+            return 0.0
+        catching_up = sum(self._behind.values()) > self.limits.flush_events
+        wait_s = max(self.limits.linger_s, self.limits.patience_s * catching_up)
+        return max(0.0, self.since + wait_s - now_s)
 
     def take(self) -> Work | None:
         """Everything for one flush, at most about `flush_events`; the rest stays."""

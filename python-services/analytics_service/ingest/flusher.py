@@ -22,6 +22,7 @@ from analytics_service.adapters.timescale.connecting import ConnectionParameters
 from analytics_service.adapters.timescale.errors import is_poison
 from analytics_service.adapters.timescale.flush import FlushResult, flush, prepare_connection
 from analytics_service.adapters.timescale.frozen import end_frozen_flushes
+from analytics_service.adapters.timescale.kept_rows import KeptRows
 from analytics_service.adapters.timescale.offsets import OwnershipLost
 from analytics_service.adapters.timescale.prepared import Prepared, prepare
 from analytics_service.adapters.timescale.replays import ReplaysSettled
@@ -64,6 +65,7 @@ class Flusher:
         self._database = database
         self._on_progress = on_progress
         self._attempts = Attempts()
+        self._kept = KeptRows()
         self.is_retrying = False
 
     async def prepare(self, work: Work) -> None:
@@ -158,13 +160,16 @@ class Flusher:
         ready = work.prepared if isinstance(work.prepared, Prepared) else self._prepare(work)
         try:
             conn = self._connection()
-            result = flush(conn, work, ready, self._windows)
+            result = flush(conn, work, ready, self._windows, self._kept)
             self._attempts.forget(conn, work)
             conn.commit()
+            self._kept.committed()
         except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            self._kept.rolled_back()
             self._discard()
             raise
         except BaseException:
+            self._kept.rolled_back()
             self._rollback()
             raise
         self._attempts.forgotten(work)

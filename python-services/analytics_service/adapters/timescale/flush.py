@@ -19,6 +19,7 @@ from psycopg2.extensions import connection, cursor
 from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS
 from analytics_service.adapters.timescale.daily import invalidate_days
 from analytics_service.adapters.timescale.dead_letters import insert_dead_letters
+from analytics_service.adapters.timescale.kept_rows import KeptRows
 from analytics_service.adapters.timescale.offsets import OffsetMove, move_offsets
 from analytics_service.adapters.timescale.prepared import Prepared, copy_chunks
 from analytics_service.adapters.timescale.replays import (
@@ -68,13 +69,17 @@ def prepare_connection(conn: connection) -> None:
 
 
 def flush(
-    conn: connection, work: Work, prepared: Prepared, windows: Sequence[Window]
+    conn: connection,
+    work: Work,
+    prepared: Prepared,
+    windows: Sequence[Window],
+    kept: KeptRows | None = None,
 ) -> FlushResult:
     """Write `work` and advance its offsets, all or nothing; the caller commits or rolls back.
 
-    `prepared` was made of `work`. Raises OwnershipLost when another worker moved an offset, ConcurrentInsert when a
-    window row appeared meanwhile, ReplaysSettled when a replayed dead letter is not pending any more, and psycopg2
-    errors.
+    `prepared` was made of `work`; `kept` are window rows of earlier flushes, told by the caller how this one ended.
+    Raises OwnershipLost when another worker moved an offset, ConcurrentInsert when a window row appeared meanwhile,
+    ReplaysSettled when a replayed dead letter is not pending any more, and psycopg2 errors.
     """
     session = work.session
     with conn.cursor() as cur:
@@ -96,7 +101,7 @@ def flush(
         window_rows = 0
         for window in windows:
             cells = _at_or_after(prepared.cells[window.name], limits[window.tier], window, below)
-            window_rows += merge_cells(cur, window, cells)
+            window_rows += merge_cells(cur, window, cells, kept)
             if window is windows[-1]:  # the coarsest: days are merged from its rows
                 invalidate_days(cur, cells, time.time())
         return FlushResult(

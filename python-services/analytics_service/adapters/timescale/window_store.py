@@ -14,6 +14,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor
 
 from analytics_service.adapters.timescale.copy_text import lines
+from analytics_service.adapters.timescale.kept_rows import KeptRows, Mark
 from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
 
@@ -35,24 +36,55 @@ class ConcurrentInsert(Exception):
     """A row appeared between looking and writing: roll the flush back and try it again."""
 
 
-def merge_cells(cur: cursor, window: Window, cells: Mapping[Cell, Delta]) -> int:
+def merge_cells(
+    cur: cursor, window: Window, cells: Mapping[Cell, Delta], kept: KeptRows | None = None
+) -> int:
     """Merge `cells` into the rows of `window`; returns how many rows were written.
 
-    Raises ConcurrentInsert when another transaction created one of the rows meanwhile. Does not commit.
+    States found in `kept` are not read; the caller tells it how the transaction ended. Raises ConcurrentInsert when
+    another transaction created one of the rows meanwhile. Does not commit.
     """
     if not cells:
         return 0
     rows = []
-    held = lock_rows(cur, window, sorted(cells))
-    for key in sorted(cells):
+    keys = sorted(cells)
+    held = lock_rows(cur, window, keys) if kept is None else _held(cur, window, keys, kept)
+    for key in keys:
         delta, revision = cells[key], 0
         if key in held:
             stored, revision = held[key]
             stored.merge_from(delta)
             delta = stored
         rows.append((key, delta, revision))
-    write_rows(cur, window, rows)
+    written = write_rows(cur, window, rows)
+    if kept is not None:
+        for key, delta, revision in rows:
+            # A cell of the flush may be that of other windows, too, and is needed again should the flush be repeated.
+            state = delta if revision else delta.copy()
+            kept.written(window, key, (revision + 1, written[key]), state)
     return len(rows)
+
+
+def _held(
+    cur: cursor, window: Window, keys: Sequence[Cell], kept: KeptRows
+) -> dict[Cell, tuple[Delta, int]]:
+    """As `lock_rows`, reading only the rows that are not kept as they are."""
+    if not kept.any_of(window, keys):
+        return lock_rows(cur, window, keys)
+    marks = _lock_marks(cur, window, keys)
+    held = {}
+    for key, mark in marks.items():
+        state = kept.take(window, key, mark)
+        if state is not None:
+            held[key] = state, mark[0]
+    others = [key for key in keys if key in marks and key not in held]
+    return held | lock_rows(cur, window, others) if others else held
+
+
+def _lock_marks(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, Mark]:
+    """The marks of those of `keys` that have a row, locked in the order of their keys."""
+    _select_locking(cur, window, keys, sql.SQL("held.aggregated_at"))
+    return {(row[0], row[1]): (int(row[2]), row[3]) for row in cur.fetchall()}
 
 
 def prepare_stage(cur: cursor) -> None:
@@ -69,6 +101,20 @@ def prepare_stage(cur: cursor) -> None:
 
 def lock_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, tuple[Delta, int]]:
     """State and revision of those of `keys` that have a row, locked in the order of their keys."""
+    _select_locking(cur, window, keys, _names(_READ_COLUMNS, "held"))
+    return {
+        (row[0], row[1]): (
+            Delta.from_state(dict(zip(_READ_COLUMNS, row[3:], strict=True))),
+            int(row[2]),
+        )
+        for row in cur.fetchall()
+    }
+
+
+def _select_locking(
+    cur: cursor, window: Window, keys: Sequence[Cell], columns: sql.Composable
+) -> None:
+    """Ask for service, epoch second, revision and `columns` of the rows of `keys`, locked in the order of the keys."""
     times = [key[1] for key in keys]
     # The bounds on timestamp let the planner leave out the chunks that cannot hold any of the keys.
     cur.execute(
@@ -82,7 +128,7 @@ def lock_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, t
             ORDER BY held.service, held.timestamp
             FOR UPDATE OF held
             """
-        ).format(table=sql.Identifier(window.table), columns=_names(_READ_COLUMNS, "held")),
+        ).format(table=sql.Identifier(window.table), columns=columns),
         {
             "services": [key[0] for key in keys],
             "times": times,
@@ -90,13 +136,6 @@ def lock_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, t
             "last": datetime.fromtimestamp(max(times), UTC),
         },
     )
-    return {
-        (row[0], row[1]): (
-            Delta.from_state(dict(zip(_READ_COLUMNS, row[3:], strict=True))),
-            int(row[2]),
-        )
-        for row in cur.fetchall()
-    }
 
 
 def read_states(
@@ -151,10 +190,13 @@ def delete_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> None:
     )
 
 
-def write_rows(cur: cursor, window: Window, cells: Sequence[tuple[Cell, Delta, int]]) -> None:
+def write_rows(
+    cur: cursor, window: Window, cells: Sequence[tuple[Cell, Delta, int]]
+) -> dict[Cell, datetime]:
     """Make the rows say what the deltas do; with each the revision it was locked at, 0 when there was no row.
 
-    Raises ConcurrentInsert when one of the rows without a revision has appeared. Does not commit.
+    Returns when each was written. Raises ConcurrentInsert when one of the rows without a revision has appeared. Does
+    not commit.
     """
     names = ("timestamp", "service", "revision", *STATE_COLUMNS)
     rows = []
@@ -176,6 +218,7 @@ def write_rows(cur: cursor, window: Window, cells: Sequence[tuple[Cell, Delta, i
             SELECT {names}, clock_timestamp() FROM {stage} ORDER BY service COLLATE "C", timestamp
             ON CONFLICT (service, timestamp) DO UPDATE SET {updates}
             WHERE held.revision = excluded.revision - 1
+            RETURNING service, extract(epoch FROM timestamp)::bigint, aggregated_at
             """
         ).format(
             table=sql.Identifier(window.table),
@@ -184,11 +227,13 @@ def write_rows(cur: cursor, window: Window, cells: Sequence[tuple[Cell, Delta, i
             updates=updates,
         )
     )
-    if cur.rowcount != len(rows):
+    written = {(service, start): at for service, start, at in cur.fetchall()}
+    if len(written) != len(rows):
         raise ConcurrentInsert(
-            f"{window.table}: {len(rows) - cur.rowcount} row(s) were created by another worker"
+            f"{window.table}: {len(rows) - len(written)} row(s) were created by another worker"
         )
     cur.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(STAGE)))
+    return written
 
 
 def _names(columns: Sequence[str], prefix: str | None = None) -> sql.Composed:

@@ -1,0 +1,191 @@
+"""Workers that keep what they wrote last, beside others who write, delete, roll back: rows say what the events do."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from analytics_service.adapters.timescale.flush import prepare_connection
+from analytics_service.adapters.timescale.kept_rows import KeptRows
+from analytics_service.adapters.timescale.window_store import merge_cells
+from analytics_service.domain.aggregation import Cell, Delta, roll_up
+from analytics_service.domain.events import Event
+from analytics_service.domain.folding import fold_events
+from analytics_service.domain.windows import WINDOWS
+from tests.databases import Database
+
+START_S = int(datetime(2026, 11, 20, 10, tzinfo=UTC).timestamp())
+THRESHOLD = 0.8
+SERVICES = ("a", "b")
+# What an event says, with when it was: service, second, latency in whole ms, user.
+Told = tuple[str, int, int, str]
+
+
+class Worker:
+    """One that flushes, with rows of its own kept."""
+
+    def __init__(self, connection: Connection, rows: int) -> None:
+        self.connection = connection
+        self.kept = KeptRows(rows)
+
+    def flush(self, told: list[Told], *, commit: bool = True) -> None:
+        """Merge events into the windows, and commit or roll back."""
+        events = [
+            Event((START_S + s) * 1_000_000, service, "info", float(ms), user_id=user)
+            for service, s, ms, user in told
+        ]
+        minutes = fold_events(events, THRESHOLD)
+        with self.connection.cursor() as cursor:
+            for window in WINDOWS:
+                merge_cells(cursor, window, roll_up(minutes, window), self.kept)
+        if commit:
+            self.connection.commit()
+            self.kept.committed()
+        else:
+            self.kept.rolled_back()
+            self.connection.rollback()
+
+
+@pytest.fixture
+def connections(database: Database) -> Iterator[list[Connection]]:
+    """Three, as flushes have them."""
+    with contextlib.ExitStack() as closing:
+        made = []
+        for _ in range(3):
+            connection = closing.enter_context(contextlib.closing(database.connect()))
+            connection.autocommit = False
+            prepare_connection(connection)
+            made.append(connection)
+        yield made
+
+
+def some_events(dice: random.Random) -> list[Told]:
+    """Up to a dozen within two hours."""
+    return [
+        (
+            dice.choice(SERVICES),
+            dice.choice([0, 30, 90, 3_599, 3_600, 7_000]),
+            dice.randrange(1, 500),
+            f"user-{dice.randrange(9)}",
+        )
+        for _ in range(dice.randrange(1, 12))
+    ]
+
+
+def expected(told: list[Told], gone: dict[tuple[str, Cell], int]) -> dict[object, object]:
+    """Figures of every window by brute force; of the events before a row was deleted it knows nothing."""
+    found: dict[object, list[Told]] = defaultdict(list)
+    for place, event in enumerate(told):
+        for window in WINDOWS:
+            start = (START_S + event[1]) // window.seconds * window.seconds
+            if place >= gone.get((window.name, (event[0], start)), 0):
+                found[window.name, event[0], start].append(event)
+    return {
+        key: (
+            len(events),
+            float(sum(event[2] for event in events)),
+            float(min(event[2] for event in events)),
+            float(max(event[2] for event in events)),
+            len({event[3] for event in events}),
+        )
+        for key, events in found.items()
+    }
+
+
+def stored(database: Database) -> dict[object, object]:
+    """The same figures as they are in the tables."""
+    rows: dict[object, object] = {}
+    for window in WINDOWS:
+        for service, start, *figures in database.rows(
+            f"""
+            SELECT service, extract(epoch FROM timestamp)::bigint, total_requests, latency_sum_ms, latency_min_ms,
+                latency_max_ms, unique_users, (SELECT sum(n) FROM unnest(latency_bucket_counts) AS n)
+            FROM {window.table}
+            """  # noqa: S608
+        ):
+            assert figures.pop() == figures[0], "the histogram counts every event"
+            rows[window.name, service, start] = tuple(figures)
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("rows", [400, 12])
+def test_rows_say_what_the_events_do_whoever_writes(
+    database: Database, connections: list[Connection], seed: int, rows: int
+) -> None:
+    dice = random.Random(1_000 * rows + seed)
+    workers = [
+        Worker(connections[0], rows),
+        Worker(connections[1], rows),
+        Worker(connections[2], 0),
+    ]
+    told: list[Told] = []
+    gone: dict[tuple[str, Cell], int] = {}
+    done: Counter[str] = Counter()
+    most = 0
+    for _ in range(40):
+        worker = dice.choice(workers)
+        what = dice.choices(["flush", "roll back", "delete"], [8, 2, 1])[0]
+        done[what] += 1
+        if what == "flush":
+            events = some_events(dice)
+            worker.flush(events)
+            told += events
+        elif what == "roll back":
+            worker.flush(some_events(dice), commit=False)
+        else:
+            window = dice.choice(WINDOWS)
+            service = dice.choice(SERVICES)
+            # As a rebuild does where there are no events any more.
+            for (start,) in database.rows(
+                f"DELETE FROM {window.table} WHERE service = %s"  # noqa: S608
+                " RETURNING extract(epoch FROM timestamp)::bigint",
+                service,
+            ):
+                gone[window.name, (service, start)] = len(told)
+        assert stored(database) == expected(told, gone)
+        most = max(most, len(workers[0].kept), len(workers[1].kept))
+    assert done["flush"] > 10
+    assert 0 < most <= rows
+    assert len(workers[2].kept) == 0
+
+
+def test_a_row_deleted_and_made_again_is_not_taken_for_the_one_that_is_kept(
+    database: Database, connections: list[Connection]
+) -> None:
+    one, other = Worker(connections[0], 400), Worker(connections[1], 400)
+    one.flush([("a", 0, 5, "u")])
+    for window in WINDOWS:
+        database.execute(f"DELETE FROM {window.table}")  # noqa: S608
+    other.flush([("a", 0, 100, "v")])  # revision 1 again
+    one.flush([("a", 0, 7, "w")])
+    assert set(stored(database).values()) == {(2, 107.0, 7.0, 100.0, 2)}
+
+
+def test_what_is_kept_is_not_read_again(
+    database: Database, connections: list[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(connections[0], 400)
+    worker.flush([("a", 0, 5, "u"), ("b", 0, 6, "u")])
+    read: list[object] = []
+    real = Delta.from_state.__func__  # type: ignore[attr-defined]
+
+    def from_state(of: type[Delta], row: object) -> Delta:
+        read.append(row)
+        state: Delta = real(of, row)
+        return state
+
+    monkeypatch.setattr(Delta, "from_state", classmethod(from_state))
+    worker.flush([("a", 1, 7, "v")])
+    assert read == []
+    Worker(connections[1], 400).flush([("a", 2, 9, "w")])
+    assert len(read) == 3, "somebody else's first look, one a window"
+    worker.flush([("a", 3, 11, "x"), ("b", 3, 12, "x")])
+    assert len(read) == 6, "of a, which was changed meanwhile; not of b"
+    assert stored(database)["1min", "a", START_S] == (4, 32.0, 5.0, 11.0, 4)
