@@ -14,7 +14,7 @@ import numpy as np
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS, event_lines
+from analytics_service.adapters.timescale.event_copy_text import EVENT_COLUMNS, event_lines
 from analytics_service.domain.event_columns import EventColumns
 from bench.api_layout import service_names
 from bench.api_traffic import KINDS, events_between, kind_of

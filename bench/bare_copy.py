@@ -8,7 +8,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS
+from analytics_service.adapters.timescale.event_copy_text import EVENT_COLUMNS
 from analytics_service.adapters.timescale.migrations import Migrator
 from bench.errors import WrongResult
 from bench.site import Site

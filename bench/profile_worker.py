@@ -16,7 +16,8 @@ from typing import Any, Final, TypeVar
 
 from aiokafka.structs import ConsumerRecord
 
-from analytics_service.adapters.timescale.copy_text import event_lines, lines
+from analytics_service.adapters.timescale.copy_text import lines
+from analytics_service.adapters.timescale.event_copy_text import event_lines
 from analytics_service.adapters.timescale.window_store import STATE_COLUMNS
 from analytics_service.domain.aggregation import Cell, roll_up
 from analytics_service.domain.decoding import decode_batch

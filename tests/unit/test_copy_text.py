@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics_service.adapters.timescale.copy_text import (
+from analytics_service.adapters.timescale.copy_text import field, lines
+from analytics_service.adapters.timescale.event_copy_text import (
     EVENT_COLUMNS,
     event_lines,
-    field,
-    lines,
     timestamp_texts,
 )
 from analytics_service.domain.event_columns import EventColumns

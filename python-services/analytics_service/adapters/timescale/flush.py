@@ -16,9 +16,9 @@ import numpy as np
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
-from analytics_service.adapters.timescale.copy_text import EVENT_COLUMNS
 from analytics_service.adapters.timescale.daily import invalidate_days
 from analytics_service.adapters.timescale.dead_letters import insert_dead_letters
+from analytics_service.adapters.timescale.event_copy_text import EVENT_COLUMNS
 from analytics_service.adapters.timescale.kept_rows import KeptRows
 from analytics_service.adapters.timescale.offsets import OffsetMove, move_offsets
 from analytics_service.adapters.timescale.prepared import Prepared, copy_chunks

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics_service.adapters.timescale.copy_text import event_lines
+from analytics_service.adapters.timescale.event_copy_text import event_lines
 from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.folding import fold_columns
 from analytics_service.domain.windows import Window
