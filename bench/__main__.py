@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import FrameType
@@ -19,7 +20,8 @@ from analytics_service.adapters.kafka.topics import TopicError
 from bench.end_to_end import EndToEnd
 from bench.errors import BenchError
 from bench.progress import Progress
-from bench.report import Plan, report
+from bench.regression import Ratio, compare, store
+from bench.report import Plan, ratios_of, report
 from bench.site import ROOT, Site
 from bench.surroundings import describe, sentences
 from devstack.api import DevstackError, running_stack
@@ -32,19 +34,22 @@ The stack is the embedded one, or your own servers where KAFKA_BOOTSTRAP_SERVERS
 EXAMPLES = """\
 examples:
   python -m bench                       all of it, three rounds: about 10 minutes
-  python -m bench --quick               one round of fewer events: about 2 minutes
+  python -m bench --quick               fewer events, some 2 minutes; its ratios are compared with the stored ones
+  python -m bench --quick --store       on a quiet machine: what later quick runs are compared with
   python -m bench --rounds 5 --events 2000000
   python -m bench.profile_worker        what an event costs the worker, stage by stage
 
-exit status: 0 every promise kept, 1 a promise missed or a result wrong, 2 usage
+exit status: 0 every promise kept (--quick: and no ratio worse than stored beyond the noise), 1 otherwise or a result
+wrong, 2 usage
 """
-QUICK = Plan(events=200_000, faust_events=10_000, rounds=1, live_seconds=10.0)
+QUICK = Plan(events=300_000, faust_events=10_000, rounds=3, live_seconds=5.0)
+STORED = ROOT / "bench" / "stored_ratios.json"
 FAILURES = (BenchError, DevstackError, DeliveryError, TopicError, KafkaError, psycopg2.Error)
 RESULTS = ROOT / "bench" / "results" / "end_to_end.json"
 
 
-def parse(arguments: list[str] | None) -> tuple[Plan, Path]:
-    """The plan and where the results go."""
+def parse(arguments: list[str] | None) -> tuple[Plan, argparse.Namespace]:
+    """The plan and the options."""
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description=DESCRIPTION,
@@ -52,7 +57,10 @@ def parse(arguments: list[str] | None) -> tuple[Plan, Path]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     usual = Plan()
-    parser.add_argument("--quick", action="store_true", help="one round, fewer events, wider noise")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer events; compares with what is stored"
+    )
+    parser.add_argument("--store", action="store_true", help="store this run's ratios instead")
     parser.add_argument(
         "--events", type=positive_number, help=f"events in Kafka ({usual.events:,})"
     )
@@ -76,12 +84,13 @@ def parse(arguments: list[str] | None) -> tuple[Plan, Path]:
         for each in fields(Plan)
     }
     given["faust_events"] = min(given["faust_events"], given["events"])
-    return Plan(**given), options.output
+    return Plan(**given), options
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
-    plan, output = parse(arguments)
+    plan, options = parse(arguments)
+    output: Path = options.output
     # Ended politely, the children and the stack are ended too.
     signal.signal(signal.SIGTERM, leave_politely)
     progress = Progress()
@@ -99,6 +108,10 @@ def main(arguments: list[str] | None = None) -> int:
                 if stack.kafka is None:  # the embedded broker takes its topics with it
                     site.remove_topics()
             kept = report(plan, surroundings, rounds, output)
+            if options.store:
+                store(ratios_of(rounds), surroundings, STORED)
+            elif options.quick:
+                kept = no_loss(ratios_of(rounds)) and kept
     except FAILURES as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -107,6 +120,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     progress.say(f"results are in {output}")
     return 0 if kept else 1
+
+
+def no_loss(ratios: Sequence[Ratio]) -> bool:
+    """Print each ratio beside the stored one; whether none is a loss. Raises BenchError where none are stored."""
+    compared = compare(ratios, STORED)
+    print("", *compared, sep="\n")
+    return not any(each.is_loss for each in compared)
 
 
 def positive_number(text: str) -> int:

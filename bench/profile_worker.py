@@ -25,9 +25,9 @@ from analytics_service.domain.delta import Delta
 from analytics_service.domain.events import EventRules
 from analytics_service.domain.folding import fold_columns
 from analytics_service.domain.windows import WINDOWS
-from analytics_service.ingest.decode import decode_part
+from analytics_service.ingest.decode import decode_work
 from analytics_service.ingest.session import PartitionBatch, Session
-from analytics_service.ingest.work import Part, Work
+from analytics_service.ingest.work import Part
 from bench.events import Recipe
 
 DAY_US: Final = 86_400_000_000
@@ -91,26 +91,30 @@ def run_once(
 ) -> None:
     """Everything a worker does with the batches, flush by flush."""
     stored: list[dict[Cell, dict[str, Any]]] = [{} for _ in WINDOWS]
-    parts: list[Part] = []
+    gathered: list[PartitionBatch] = []
     for batch in batches:
-        values = [record.value for record in batch.records]
-        watch.run("decode_batch", decode_batch, values, RULES, now_us)
-        first = batch.records[0].offset
-        parts.append(
-            watch.run("decode_part (with decode_batch)", decode_part, batch, first, RULES, now_us)
-        )
-        if sum(len(part.events) for part in parts) >= flush_events:
-            flush(watch, parts, stored)
-            parts = []
-    if parts:
-        flush(watch, parts, stored)
+        gathered.append(batch)
+        if sum(len(each.records) for each in gathered) >= flush_events:
+            flush(watch, gathered, stored, now_us)
+            gathered = []
+    if gathered:
+        flush(watch, gathered, stored, now_us)
 
 
-def flush(watch: Stopwatch, parts: list[Part], stored: list[dict[Cell, dict[str, Any]]]) -> None:
-    """What `adapters.timescale.flush` does, the database left out: `stored` holds the window rows' states."""
-    for part in parts:
+def flush(
+    watch: Stopwatch,
+    gathered: list[PartitionBatch],
+    stored: list[dict[Cell, dict[str, Any]]],
+    now_us: int,
+) -> None:
+    """What the worker does for a flush, the database left out: `stored` holds the window rows' states."""
+    values = [record.value for batch in gathered for record in batch.records]
+    watch.run("decode_batch", decode_batch, values, RULES, now_us)
+    work = watch.run(
+        "decode_work (with decode_batch)", decode_work, gathered[0].session, gathered, RULES, now_us
+    )
+    for part in work.parts:
         watch.run("event_lines", copy_lines, part)
-    work = Work(Session("events", "id", 1, {}, {}), parts)
     minutes = watch.run("fold_columns", fold_columns, work.all_events(), THRESHOLD)
     for window, rows in zip(WINDOWS, stored, strict=True):
         cells = watch.run("roll_up", roll_up, minutes, window)

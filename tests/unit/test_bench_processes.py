@@ -71,11 +71,12 @@ def test_this_process_has_used_something() -> None:
 
 
 def test_arguments_make_the_plan() -> None:
-    assert parse([]) == (Plan(), RESULTS)
+    usual, options = parse([])
+    assert (usual, options.output, options.quick, options.store) == (Plan(), RESULTS, False, False)
     assert parse(["--quick"])[0] == QUICK
-    plan, output = parse(["--quick", "--rounds", "2", "--events", "5_000", "--output", "x.json"])
+    plan, options = parse(["--quick", "--rounds", "2", "--events", "5_000", "--output", "x.json"])
     assert (plan.rounds, plan.events, plan.rate) == (2, 5000, QUICK.rate)
-    assert output == Path("x.json")
+    assert (options.output, options.quick) == (Path("x.json"), True)
     assert plan.faust_events == 5000  # never more than there are
 
 

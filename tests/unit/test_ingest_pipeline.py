@@ -14,7 +14,7 @@ import pytest
 from analytics_service.domain.events import EventRules
 from analytics_service.ingest import pipeline as module
 from analytics_service.ingest.buffer import Limits
-from analytics_service.ingest.decode import decode_part
+from analytics_service.ingest.decode import decode_work
 from analytics_service.ingest.pipeline import Pipeline
 from analytics_service.ingest.session import PartitionBatch, Session
 from analytics_service.ingest.work import Work
@@ -150,7 +150,7 @@ def test_what_arrives_during_a_flush_goes_into_the_next_one() -> None:
             await it.sink.begun.wait()
             await it.pipeline.add(batch(now, 0, [1]))
             await it.pipeline.add(batch(now, 1, [0]))
-            await turns()
+            await until(lambda: len(it.sink.prepared) == 2)
             await it.pipeline.add(batch(now, 2, [0]))
             await turns()
             # One is being committed, one is prepared, the rest gathers.
@@ -428,7 +428,8 @@ def test_a_session_that_ends_while_the_broker_is_away_is_not_waited_for(
 def test_time_stamps_of_records_are_not_trusted(stamp: int, taken: int) -> None:
     now = session()
     records = [Record(0, good_value(), timestamp=stamp)]
-    part = decode_part(PartitionBatch(now, 0, 0, 1, 0, records), 0, RULES, 5_000_000)
+    work = decode_work(now, [PartitionBatch(now, 0, 0, 1, 0, records)], RULES, 5_000_000)
+    (part,) = work.parts
     assert (part.produced_ms, part.newest_ms) == (taken, taken)
 
 

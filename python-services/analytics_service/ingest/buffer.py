@@ -1,19 +1,20 @@
-"""What was read and decoded but not yet handed to a flush, bounded in events and in bytes."""
+"""What was fetched but not yet handed to a flush, bounded in messages and in bytes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analytics_service.ingest.session import PartitionBatch, Session
-from analytics_service.ingest.work import Part, Work
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """A flush begins at `flush_events` or `flush_bytes`; reading stops there while another one is in flight.
 
-    `linger_s`: how long the first event of a flush waits for company, in seconds; `patience_s`: the same while there is
-    more than a flush of messages to catch up with, for what a flush costs besides its events is then better paid once.
+    `linger_s`: how long the first message of a flush waits for company, in seconds; `patience_s`: the same while there
+    is more than a flush of messages to catch up with, for what a flush costs besides its events is then better paid
+    once.
     """
 
     flush_events: int = 40_000
@@ -22,20 +23,28 @@ class Limits:
     patience_s: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Batches of one session for one flush, in the order they were read."""
+
+    session: Session
+    batches: Sequence[PartitionBatch]
+
+
 @dataclass(slots=True)
 class Buffer:
-    """Parts of the current session in the order they were read."""
+    """Batches of the current session in the order they were read."""
 
     limits: Limits
     session: Session | None = None
     since: float | None = None
-    _parts: list[Part] = field(default_factory=list)
-    _events: int = 0
+    _batches: list[PartitionBatch] = field(default_factory=list)
+    _messages: int = 0
     _bytes: int = 0
     _behind: dict[int, int] = field(default_factory=dict)
 
     def open(self, session: Session | None) -> None:
-        """Forget everything; from now on only parts of `session` are taken."""
+        """Forget everything; from now on only batches of `session` are taken."""
         self.session = session
         self._behind = {}
         self._clear()
@@ -44,12 +53,12 @@ class Buffer:
         """Whether the batch belongs to the current session."""
         return self.session is not None and batch.session is self.session
 
-    def add(self, part: Part, now_s: float) -> None:
-        """Append a part; `now_s` is a monotonic time."""
-        self._parts.append(part)
-        self._events += len(part.events) + len(part.letters)
-        self._bytes += part.size_bytes
-        self._behind[part.partition] = part.lag
+    def add(self, batch: PartitionBatch, now_s: float) -> None:
+        """Append a batch; `now_s` is a monotonic time."""
+        self._batches.append(batch)
+        self._messages += len(batch.records)
+        self._bytes += batch.size_bytes
+        self._behind[batch.partition] = batch.lag
         if self.since is None:
             self.since = now_s
 
@@ -61,7 +70,7 @@ class Buffer:
     @property
     def is_full(self) -> bool:
         """Whether a flush should begin without waiting any longer."""
-        return self._events >= self.limits.flush_events or self._bytes >= self.limits.flush_bytes
+        return self._messages >= self.limits.flush_events or self._bytes >= self.limits.flush_bytes
 
     def wait_left(self, now_s: float) -> float | None:
         """Seconds until the flush is due: 0 now, None while there is nothing to flush."""
@@ -73,28 +82,27 @@ class Buffer:
         wait_s = max(self.limits.linger_s, self.limits.patience_s * catching_up)
         return max(0.0, self.since + wait_s - now_s)
 
-    def take(self) -> Work | None:
+    def take(self) -> Gathered | None:
         """Everything for one flush, at most about `flush_events`; the rest stays."""
-        if self.session is None or not self._parts:
+        if self.session is None or not self._batches:
             return None
-        taken: list[Part] = []
+        taken: list[PartitionBatch] = []
         count = size = 0
-        for part in self._parts:
+        for batch in self._batches:
             if taken and (count >= self.limits.flush_events or size >= self.limits.flush_bytes):
                 break
-            taken.append(part)
-            count += len(part.events) + len(part.letters)
-            size += part.size_bytes
-        rest = self._parts[len(taken) :]
+            taken.append(batch)
+            count += len(batch.records)
+            size += batch.size_bytes
+        rest = self._batches[len(taken) :]
         since = self.since
         self._clear()
-        self._parts, self._events, self._bytes = rest, *_measure(rest)
+        for batch in rest:
+            self._messages += len(batch.records)
+            self._bytes += batch.size_bytes
+        self._batches = rest
         self.since = since if rest else None
-        return Work(self.session, taken)
+        return Gathered(self.session, taken)
 
     def _clear(self) -> None:
-        self._parts, self._events, self._bytes, self.since = [], 0, 0, None
-
-
-def _measure(parts: list[Part]) -> tuple[int, int]:
-    return sum(len(p.events) + len(p.letters) for p in parts), sum(p.size_bytes for p in parts)
+        self._batches, self._messages, self._bytes, self.since = [], 0, 0, None

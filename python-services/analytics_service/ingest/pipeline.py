@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from analytics_service.domain.events import EventRules
-from analytics_service.ingest.buffer import Buffer, Limits
-from analytics_service.ingest.decode import decode_part
+from analytics_service.ingest.buffer import Buffer, Gathered, Limits
+from analytics_service.ingest.decode import decode_work
 from analytics_service.ingest.session import PartitionBatch, Session
 from analytics_service.ingest.work import Work
 
@@ -93,7 +93,7 @@ class Pipeline:
         await self.end()
 
     async def add(self, batch: PartitionBatch) -> None:
-        """Decode a batch into the buffer, waiting for room; batches of an earlier session are dropped."""
+        """Put a batch into the buffer, waiting for room; batches of an earlier session are dropped."""
         while self._buffer.accepts(batch) and not self._buffer.has_room:
             self._room.clear()
             await self._room.wait()
@@ -106,10 +106,7 @@ class Pipeline:
             )
             return
         self._added[batch.partition] = batch.next_offset
-        first = batch.records[0].offset
-        self._buffer.add(
-            decode_part(batch, first, self._rules, time.time_ns() // 1000), time.monotonic()
-        )
+        self._buffer.add(batch, time.monotonic())
         self._changed.set()
 
     async def run(self) -> None:
@@ -121,13 +118,23 @@ class Pipeline:
             preparing.cancel()
 
     async def _prepare_ahead(self) -> None:
-        """Prepare one work while the one before it is being committed, never more."""
+        """Decode and prepare one work while the one before it is being committed, never more."""
         while True:
             await self._may_prepare.wait()
-            work = await self._next_work()
+            gathered = await self._gather()
             self._may_prepare.clear()
-            await asyncio.gather(self._sink.prepare(work), self._confirm(work.session))
+            work, _ = await asyncio.gather(
+                self._decode_and_prepare(gathered), self._confirm(gathered.session)
+            )
             self._ready.put_nowait(work)
+
+    async def _decode_and_prepare(self, gathered: Gathered) -> Work:
+        now_us = time.time_ns() // 1000
+        work = await asyncio.to_thread(
+            decode_work, gathered.session, gathered.batches, self._rules, now_us
+        )
+        await self._sink.prepare(work)
+        return work
 
     async def _confirm(self, session: Session) -> None:
         """Return once the topic is known to be the session's still, or the session is over.
@@ -167,17 +174,18 @@ class Pipeline:
             self._buffer.open(None)
             self._on_conflict("another worker moved the offsets")
 
-    async def _next_work(self) -> Work:
+    async def _gather(self) -> Gathered:
+        """What is due for the next flush, once it is."""
         while True:
             self._changed.clear()
             left = self._buffer.wait_left(time.monotonic())
             if left == 0.0:
-                work = self._buffer.take()
-                if work is not None:
+                gathered = self._buffer.take()
+                if gathered is not None:
                     self._taken += 1
                     self._idle.clear()
                     self._room.set()
-                    return work
+                    return gathered
             try:
                 await asyncio.wait_for(self._changed.wait(), timeout=left)
             except TimeoutError:

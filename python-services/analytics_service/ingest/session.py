@@ -28,7 +28,7 @@ class PartitionBatch:
 
     `expected_offset` is the `next_offset` of the batch before: the first record may lie behind it, where the log has
     holes.
-    `lag` counts the messages of the partition that are behind this batch.
+    `lag` counts the messages of the partition that are behind this batch; `size_bytes` are those of keys and values.
     """
 
     session: Session
@@ -37,3 +37,10 @@ class PartitionBatch:
     next_offset: int
     lag: int
     records: Sequence[Any]
+    size_bytes: int = 0
+
+
+def size_of(records: Sequence[Any]) -> int:
+    """Bytes of their keys and values."""
+    values, keys = [record.value for record in records], [record.key for record in records]
+    return sum(map(len, filter(None, values))) + sum(map(len, filter(None, keys)))

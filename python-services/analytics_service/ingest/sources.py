@@ -29,10 +29,3 @@ class Sources:
         """The messages at these places."""
         keys = None if self.keys is None else [self.keys[place] for place in places]
         return Sources([self.values[place] for place in places], keys)
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of keys and values."""
-        return sum(map(len, filter(None, self.values))) + sum(
-            map(len, filter(None, self.keys or ()))
-        )

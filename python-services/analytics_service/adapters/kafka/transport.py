@@ -19,7 +19,7 @@ from faust.types import TP, ConsumerMessage
 
 from analytics_service.adapters.kafka.record_blocks import fetch_in_blocks, records_of
 from analytics_service.adapters.kafka.starting import patient
-from analytics_service.ingest.session import PartitionBatch, Session
+from analytics_service.ingest.session import PartitionBatch, Session, size_of
 
 logger = logging.getLogger(__name__)
 
@@ -261,6 +261,7 @@ class BatchConsumer(driver.Consumer):
             next_offset=end,
             lag=max(0, (self._end_offset(tp) or end) - end),
             records=records,
+            size_bytes=size_of(records),
         )
         session.read_positions[tp.partition] = end
         return ConsumerMessage(

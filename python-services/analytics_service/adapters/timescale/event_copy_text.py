@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +21,7 @@ EVENT_COLUMNS = (
 _TEXT = pa.string()
 _TAB = pa.scalar("\t")
 _NO_TEXT = pa.scalar(None, _TEXT)
+_SPECIAL = np.isin(np.arange(256), [ord(character) for character in ESCAPED])
 
 
 def event_lines(
@@ -56,10 +58,15 @@ def _field_texts(column: Any, plain: bool) -> Any:
         return _NO_TEXT
     if column.type != _TEXT:
         return pc.cast(column, _TEXT)  # the shortest text that reads back the same
-    if not plain:
+    if not plain and _holds_special(column):
         for character, escaped in ESCAPED.items():
             column = pc.replace_substring(column, character, escaped)
     return column
+
+
+def _holds_special(texts: Any) -> bool:
+    """Whether any text of a string array holds a character to be escaped; a look at the bytes of all together."""
+    return bool(_SPECIAL[np.frombuffer(_bytes_of(texts), dtype=np.uint8)].any())
 
 
 def _bytes_of(texts: Any) -> memoryview:

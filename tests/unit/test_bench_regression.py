@@ -1,0 +1,60 @@
+"""What counts as a loss between two runs of the bench."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BenchError
+from bench.regression import Ratio, compare, store
+
+
+def stored(tmp_path: Path, *ratios: Ratio) -> Path:
+    """A file of these."""
+    file = tmp_path / "stored.json"
+    store(ratios, {"machine": "m"}, file)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "more_is_better", "is_loss"),
+    [
+        # medians 0.40 -> ...; alike within each run: a tenth is the least that counts
+        ([0.40, 0.40, 0.40], [0.37, 0.37, 0.37], True, False),
+        ([0.40, 0.40, 0.40], [0.35, 0.35, 0.35], True, True),
+        ([0.40, 0.40, 0.40], [0.90, 0.90, 0.90], True, False),
+        ([10.0, 10.0, 10.0], [10.9, 10.9, 10.9], False, False),
+        ([10.0, 10.0, 10.0], [11.2, 11.2, 11.2], False, True),
+        ([10.0, 10.0, 10.0], [5.0, 5.0, 5.0], False, False),
+        # 0.40 +- 10 % then, 0.33 +- 9 % now: 17.5 % less is within both together
+        ([0.36, 0.40, 0.44], [0.30, 0.33, 0.36], True, False),
+        ([0.36, 0.40, 0.44], [0.27, 0.30, 0.33], True, True),
+    ],
+)
+def test_a_loss_is_beyond_the_noise_of_both_runs(
+    tmp_path: Path, before: list[float], now: list[float], more_is_better: bool, is_loss: bool
+) -> None:
+    file = stored(tmp_path, Ratio("share", before, more_is_better))
+    (found,) = compare([Ratio("share", now, more_is_better)], file)
+    assert found.is_loss is is_loss
+    assert ("LOSS" in str(found)) is is_loss
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"ratios": {}}', '{"ratios": {"share": 1}}'])
+def test_nothing_to_compare_with_is_said(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "stored.json"
+    file.write_text(content)
+    with pytest.raises(BenchError, match="--store"):
+        compare([Ratio("share", [1.0], True)], file)
+    with pytest.raises(BenchError, match="--store"):
+        compare([Ratio("share", [1.0], True)], tmp_path / "none.json")
+
+
+def test_what_is_stored_says_where_it_was_measured(tmp_path: Path) -> None:
+    file = stored(tmp_path, Ratio("share", [0.3, 0.5, 0.4], True))
+    content = json.loads(file.read_text())
+    assert content["machine"] == "m"
+    assert content["ratios"]["share"]["figure"] == 0.4
+    assert content["ratios"]["share"]["spread"] == pytest.approx(0.25)
