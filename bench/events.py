@@ -30,6 +30,13 @@ MESSAGES: Final = (
     "payload validated against schema version 3",
     "slow query noticed, plan sent to the log",
 )
+
+
+def service_name(number: int) -> str:
+    """The name of a service; as many as one likes."""
+    return SERVICES[number] if number < len(SERVICES) else f"service-{number}"
+
+
 USERS: Final = 50_000
 ADDRESSES: Final = 30_000
 SHARE_WITHOUT_LATENCY: Final = 0.03
@@ -42,7 +49,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the events say, one element an event: `service` and `level` are indexes into SERVICES and LEVELS.
+    """What the events say, one element an event: `service` is for `service_name`, `level` an index into LEVELS.
 
     `timestamp_us`: epoch microseconds. `latency_ms`: NaN where the event carries none. `risk`: 0..1. `user`: -1
     where the event carries none. `address`: number of the source address.
@@ -72,13 +79,14 @@ class Block:
 class Recipe:
     """`count` events in the order of their happening, evenly over `span_s` seconds up to `end_us`.
 
-    `end_us`: epoch microseconds.
+    `end_us`: epoch microseconds. `services`: how many there are.
     """
 
     count: int
     end_us: int
     span_s: float = 1200.0
     seed: int = 20_240_611
+    services: int = len(SERVICES)
 
     def blocks(self, limit: int | None = None) -> Iterator[Block]:
         """The events, or the first `limit` of them, in blocks; the same ones at every call."""
@@ -92,16 +100,16 @@ class Recipe:
         span_us = self.span_s * 1e6
         places = np.arange(first, first + count) + rng.random(count)
         times = self.end_us - span_us + places * (span_us / (self.count + 1))
-        columns = draw(rng, times.astype(np.int64))
+        columns = draw(rng, times.astype(np.int64), self.services)
         return Block(render(columns, first), columns)
 
 
-def draw(rng: np.random.Generator, timestamps_us: Ints) -> Columns:
+def draw(rng: np.random.Generator, timestamps_us: Ints, services: int = len(SERVICES)) -> Columns:
     """Events at the given times: some services busier and slower than others, heavy-tailed latencies."""
     count = len(timestamps_us)
-    shares = 1.0 / np.arange(1, len(SERVICES) + 1) ** 0.5
-    service = rng.choice(len(SERVICES), count, p=shares / shares.sum())
-    latency = np.round(rng.lognormal(2.5 + 0.1 * service, 0.9), 3)
+    shares = 1.0 / np.arange(1, services + 1) ** 0.5
+    service = rng.choice(services, count, p=shares / shares.sum())
+    latency = np.round(rng.lognormal(2.5 + 0.1 * (service % len(SERVICES)), 0.9), 3)
     latency[rng.random(count) < SHARE_WITHOUT_LATENCY] = np.nan
     user = (USERS * rng.random(count) ** 2).astype(np.int64)
     user[rng.random(count) < SHARE_WITHOUT_USER] = -1
@@ -136,7 +144,7 @@ def render_at(texts: Sequence[str], columns: Columns, first_number: int) -> list
     )
     return [
         (
-            f'{{"timestamp": "{text}+00:00", "service": "{SERVICES[service]}", "level": "{LEVELS[level]}", '
+            f'{{"timestamp": "{text}+00:00", "service": "{service_name(service)}", "level": "{LEVELS[level]}", '
             f'"latency_ms": {latency if latency == latency else "null"}, "risk_score": {risk}, '
             f'"user_id": {quoted_user(user)}, '
             f'"request_id": "req-{number:016x}", '

@@ -17,10 +17,11 @@ from psycopg2.extensions import connection
 
 from bench.child import Child
 from bench.errors import NotProduced, NotSustained
+from bench.events import SERVICES
 from bench.paced_producer import READY
 from bench.proc import peak_memory_bytes
 from bench.progress import Progress
-from bench.site import PARTITIONS, SECONDS_TO_BEGIN, SESSION_BEGAN, Site
+from bench.site import SECONDS_TO_BEGIN, SESSION_BEGAN, Site
 from bench.truth import nearest_rank
 from bench.verify import verify_raw_rows, verify_totals
 from bench.visible import Produced, visible_after
@@ -43,7 +44,13 @@ class LiveResult:
 
 
 def run_live(
-    site: Site, database: str, topic: str, rate: int, seconds: float, progress: Progress
+    site: Site,
+    database: str,
+    topic: str,
+    rate: int,
+    seconds: float,
+    progress: Progress,
+    services: int = len(SERVICES),
 ) -> LiveResult:
     """Start a worker on an empty topic, then produce, and measure every event from the first to the last."""
     conn = None
@@ -51,9 +58,11 @@ def run_live(
     with site.worker(database, topic, topic) as worker:
         worker.wait_for(SESSION_BEGAN, SECONDS_TO_BEGIN)
         conn = site.connect(database)
-        with _producer(site, topic, rate, seconds) as producer:
+        with _producer(site, topic, rate, seconds, services) as producer:
             producer.wait_for(READY, SECONDS_TO_BEGIN + seconds)
-            polls = _poll(conn, worker, topic, int(rate * seconds), seconds, progress)
+            polls = _poll(
+                conn, worker, topic, site.partitions, int(rate * seconds), seconds, progress
+            )
             status = producer.finish(SECONDS_TO_CATCH_UP)
         if status != 0:
             raise producer.trouble(f"ended with exit status {status}")
@@ -78,12 +87,13 @@ def run_live(
     )
 
 
-def _producer(site: Site, topic: str, rate: int, seconds: float) -> Child:
+def _producer(site: Site, topic: str, rate: int, seconds: float, services: int) -> Child:
     arguments = {
         "--broker": site.stack.kafka_bootstrap_servers,
         "--topic": topic,
-        "--partitions": PARTITIONS,
+        "--partitions": site.partitions,
         "--rate": rate,
+        "--services": services,
         "--seconds": seconds,
         "--file": site.directory / f"{topic}.npz",
     }
@@ -94,11 +104,17 @@ def _producer(site: Site, topic: str, rate: int, seconds: float) -> Child:
 
 
 def _poll(
-    conn: connection, worker: Child, topic: str, events: int, seconds: float, progress: Progress
+    conn: connection,
+    worker: Child,
+    topic: str,
+    partitions: int,
+    events: int,
+    seconds: float,
+    progress: Progress,
 ) -> dict[int, list[tuple[float, int]]]:
     """The stored offsets of each partition whenever they had moved, until all events are stored."""
-    polls: dict[int, list[tuple[float, int]]] = {number: [] for number in range(PARTITIONS)}
-    last = dict.fromkeys(range(PARTITIONS), 0)
+    polls: dict[int, list[tuple[float, int]]] = {number: [] for number in range(partitions)}
+    last = dict.fromkeys(range(partitions), 0)
     deadline = time.monotonic() + seconds + SECONDS_TO_CATCH_UP
     with conn.cursor() as cur:
         while time.monotonic() < deadline:

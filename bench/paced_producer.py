@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from aiokafka import AIOKafkaProducer
 
-from bench.events import Recipe
+from bench.events import SERVICES, Recipe
 
 BURST_S: Final = 0.01
 READY: Final = "producing since"
@@ -32,11 +32,17 @@ def stamped(values: Sequence[bytes], at_us: int) -> list[bytes]:
 
 
 async def produce(
-    broker: str, topic: str, partitions: int, rate: int, seconds: float, file: Path
+    broker: str,
+    topic: str,
+    partitions: int,
+    rate: int,
+    seconds: float,
+    file: Path,
+    services: int = len(SERVICES),
 ) -> None:
     """Send `rate * seconds` events; a burst that is late goes out at once and is stamped with its true time."""
     count = int(rate * seconds)
-    recipe = Recipe(count, time.time_ns() // 1000, 60.0, seed=7)
+    recipe = Recipe(count, time.time_ns() // 1000, 60.0, seed=7, services=services)
     values = [value for block in recipe.blocks() for value in block.values]
     burst = max(1, round(rate * BURST_S))
     producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all", enable_idempotence=True)
@@ -80,11 +86,13 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, required=True)
     parser.add_argument("--rate", type=int, required=True, help="events a second")
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--services", type=int, default=len(SERVICES))
     parser.add_argument("--file", type=Path, required=True, help="where to write the notes (.npz)")
     options = parser.parse_args()
     asyncio.run(
         produce(
-            options.broker, options.topic, options.partitions, options.rate, options.seconds, options.file
+            options.broker, options.topic, options.partitions, options.rate, options.seconds, options.file,
+            options.services,
         )
     )  # fmt: skip
 

@@ -39,6 +39,7 @@ class Site:
     stack: Stack
     directory: Path
     mark: str = field(default_factory=lambda: f"bench{secrets.token_hex(3)}")
+    partitions: int = PARTITIONS
 
     def topic(self, name: str) -> str:
         """The name of a topic of this run."""
@@ -56,7 +57,7 @@ class Site:
             "KAFKA_OUTPUT_TOPIC": self.topic("alerts"),
             "KAFKA_DLQ_TOPIC": self.topic("dlq"),
             "KAFKA_CONSUMER_GROUP": group,
-            "KAFKA_TOPIC_PARTITIONS": str(PARTITIONS),
+            "KAFKA_TOPIC_PARTITIONS": str(self.partitions),
             "METRICS_PORT": "0",
         }
 
@@ -130,7 +131,7 @@ class Site:
         """Messages of the topic by partition, as the broker counts them."""
         consumer = KafkaConsumer(bootstrap_servers=self.stack.kafka_bootstrap_servers.split(","))
         try:
-            partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+            partitions = [TopicPartition(topic, number) for number in range(self.partitions)]
             return {tp.partition: int(end) for tp, end in consumer.end_offsets(partitions).items()}
         finally:
             consumer.close()

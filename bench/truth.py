@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.events import LEVELS, SERVICES, Columns, Floats, Ints
+from bench.events import LEVELS, Columns, Floats, Ints, service_name
 
 WINDOWS: Final = {"1min": 60, "5min": 300, "1hour": 3600}
 FAILED: Final = [LEVELS.index("error"), LEVELS.index("critical")]
@@ -56,7 +56,7 @@ def places_of(events: Columns, seconds: int) -> dict[Key, Ints]:
     services, starts = events.service[order], starts[order]
     changes = np.flatnonzero((np.diff(services) != 0) | (np.diff(starts) != 0)) + 1
     return {
-        (SERVICES[int(events.service[group[0]])], int(start)): group
+        (service_name(int(events.service[group[0]])), int(start)): group
         for group, start in zip(
             np.split(order, changes), starts[np.concatenate(([0], changes))], strict=True
         )

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bench.events import BLOCK, LEVELS, SERVICES, Recipe, join
+from bench.events import BLOCK, LEVELS, SERVICES, Recipe, join, service_name
 from bench.paced_producer import stamped
 
 END_US = 1_700_000_000_123_456
@@ -69,3 +69,13 @@ def test_a_stamped_event_differs_in_its_time_only() -> None:
         expected = json.loads(before)
         del expected["timestamp"]
         assert event == expected
+
+
+def test_as_many_services_as_wanted() -> None:
+    (block,) = Recipe(2_000, END_US, services=1_000).blocks()
+    numbers = block.columns.service.tolist()
+    assert max(numbers) > 900
+    names = [json.loads(value)["service"] for value in block.values]
+    expected = [SERVICES[n] if n < 20 else f"service-{n}" for n in numbers]
+    assert names == expected
+    assert len({service_name(n) for n in range(1_000)}) == 1_000
