@@ -12,9 +12,9 @@ from analytics_service.ingest.session import PartitionBatch, Session
 class Limits:
     """A flush begins at `flush_events` or `flush_bytes`; reading stops there while another one is in flight.
 
-    `linger_s`: how long the first message of a flush waits for company, in seconds; `patience_s`: the same while there
-    is more than a flush of messages to catch up with, for what a flush costs besides its events is then better paid
-    once.
+    `linger_s`: how long the first message of a flush waits for company, in seconds; `patience_s`: the same while
+    another flush is under way and there is more than a flush of messages to catch up with, for what a flush costs
+    besides its events is then better paid once.
     """
 
     flush_events: int = 40_000
@@ -72,13 +72,13 @@ class Buffer:
         """Whether a flush should begin without waiting any longer."""
         return self._messages >= self.limits.flush_events or self._bytes >= self.limits.flush_bytes
 
-    def wait_left(self, now_s: float) -> float | None:
-        """Seconds until the flush is due: 0 now, None while there is nothing to flush."""
+    def wait_left(self, now_s: float, *, busy: bool = False) -> float | None:
+        """Seconds until the flush is due: 0 now, None while there is nothing to flush. `busy`: another is under way."""
         if self.since is None:
             return None
         if self.is_full:
             return 0.0
-        catching_up = sum(self._behind.values()) > self.limits.flush_events
+        catching_up = busy and sum(self._behind.values()) > self.limits.flush_events
         wait_s = max(self.limits.linger_s, self.limits.patience_s * catching_up)
         return max(0.0, self.since + wait_s - now_s)
 

@@ -121,18 +121,20 @@ class Pipeline:
         """Decode and prepare one work while the one before it is being committed, never more."""
         while True:
             await self._may_prepare.wait()
-            gathered = await self._gather()
+            gathered = [await self._gather()]
             self._may_prepare.clear()
-            work, _ = await asyncio.gather(
-                self._decode_and_prepare(gathered), self._confirm(gathered.session)
-            )
+            confirming = self._confirm(gathered[0].session)
+            work, _ = await asyncio.gather(self._decode_and_prepare(gathered), confirming)
             self._ready.put_nowait(work)
 
-    async def _decode_and_prepare(self, gathered: Gathered) -> Work:
+    async def _decode_and_prepare(self, gathered: list[Gathered]) -> Work:
+        """The work of the one that is in the list, which is emptied: the records as fetched are not needed any more."""
         now_us = time.time_ns() // 1000
-        work = await asyncio.to_thread(
-            decode_work, gathered.session, gathered.batches, self._rules, now_us
-        )
+        of = gathered.pop()
+        decoding = asyncio.to_thread(decode_work, of.session, of.batches, self._rules, now_us)
+        del of
+        work = await decoding
+        del decoding
         await self._sink.prepare(work)
         return work
 
@@ -162,6 +164,7 @@ class Pipeline:
                 self._taken -= 1
                 if self._taken == 0:
                     self._idle.set()
+                    self._changed.set()  # nothing is under way any more: what gathers need not be a whole flush
 
     async def _flush(self, work: Work) -> None:
         session = work.session
@@ -178,7 +181,7 @@ class Pipeline:
         """What is due for the next flush, once it is."""
         while True:
             self._changed.clear()
-            left = self._buffer.wait_left(time.monotonic())
+            left = self._buffer.wait_left(time.monotonic(), busy=self._taken > 0)
             if left == 0.0:
                 gathered = self._buffer.take()
                 if gathered is not None:
