@@ -3,6 +3,7 @@
 The rows that are odd in any way are left to the caller; see `understanding` for the same an event at a time.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -45,7 +46,7 @@ def understand_columns(table: Any, rules: EventRules, now_us: int) -> tuple[Even
     times = _times(_column(found, "timestamp", count), rules, now_us, odd)
     columns["level"] = _levels(columns["level"], odd)
     _check_services(columns["service"], odd)
-    for name, highest in (("latency_ms", np.finfo(np.float64).max), ("risk_score", 1.0)):
+    for name, highest in (("latency_ms", sys.float_info.max), ("risk_score", 1.0)):
         columns[name] = _numbers(columns[name], highest, odd)
     columns["source_ip"] = _addresses(columns["source_ip"], odd)
     arrays = [times, *(columns[name] for name in EVENT_FIELDS[1:])]
