@@ -195,6 +195,8 @@ def test_ctrl_c_is_status_130(stack: Stack, topics: Topics) -> None:
         env={**os.environ, **stack.env, **topics.env},
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A shell that starts the tests in the background has them, and so this, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None

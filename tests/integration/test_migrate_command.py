@@ -62,6 +62,7 @@ def test_up_tells_what_it_applied(migrate: Migrate, tmp_path: Path) -> None:
         "version": len(LABELS),
         "applied": LABELS,
         "scripts": SCRIPTS,
+        "mended": [],
     }
     assert migrate("up")[:2] == (0, f"{last}\n")
 
