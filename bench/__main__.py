@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
-import psycopg2
-from kafka.errors import KafkaError
-
-from analytics_service.adapters.kafka.producer import DeliveryError
-from analytics_service.adapters.kafka.topics import TopicError
 from bench.end_to_end import EndToEnd
-from bench.errors import BenchError
 from bench.progress import Progress
 from bench.regression import Ratio, compare, store
 from bench.report import Plan, ratios_of, report
-from bench.site import ROOT, Site
-from bench.surroundings import describe, sentences
-from devstack.api import DevstackError, running_stack
+from bench.running import measuring_site, run_bench
+from bench.site import ROOT
 
 DESCRIPTION = """\
 Measures the product on a real Kafka and a real TimescaleDB, beside its peers in the same run: events a second end to
@@ -44,7 +32,6 @@ wrong, 2 usage
 """
 QUICK = Plan(events=300_000, faust_events=10_000, rounds=3, live_seconds=5.0)
 STORED = ROOT / "bench" / "stored_ratios.json"
-FAILURES = (BenchError, DevstackError, DeliveryError, TopicError, KafkaError, psycopg2.Error)
 RESULTS = ROOT / "bench" / "results" / "end_to_end.json"
 
 
@@ -91,35 +78,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     plan, options = parse(arguments)
     output: Path = options.output
-    # Ended politely, the children and the stack are ended too.
-    signal.signal(signal.SIGTERM, leave_politely)
     progress = Progress()
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="stacklens-bench-") as name,
-            running_stack() as stack,
-        ):
-            site = Site(stack, Path(name))
-            surroundings = describe(site)
-            print(sentences(surroundings), file=sys.stderr)
-            try:
-                rounds = EndToEnd(site, plan, progress).run()
-            finally:
-                if stack.kafka is None:  # the embedded broker takes its topics with it
-                    site.remove_topics()
+
+    def measure() -> bool:
+        with measuring_site() as (site, surroundings):
+            rounds = EndToEnd(site, plan, progress).run()
             kept = report(plan, surroundings, rounds, output)
             if options.store:
                 store(ratios_of(rounds), surroundings, STORED)
             elif options.quick:
                 kept = no_loss(ratios_of(rounds)) and kept
-    except FAILURES as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
-    progress.say(f"results are in {output}")
-    return 0 if kept else 1
+        return kept
+
+    return run_bench(measure, output, progress)
 
 
 def no_loss(ratios: Sequence[Ratio]) -> bool:
@@ -135,11 +106,6 @@ def positive_number(text: str) -> int:
     if number <= 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
-
-
-def leave_politely(number: int, _frame: FrameType | None) -> NoReturn:
-    """A signal ends the run as an exception does: what was started is ended too."""
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.__main__ import FAILURES
 from bench.alert_episodes import Traffic
 from bench.alert_looks import FIRE, LOOKS, OPEN, PUBLISH, QUIET, LooksResult, run_looks
 from bench.alert_way import TOPIC, WEBHOOK, WayResult, run_way
 from bench.figures import Line, Promise
 from bench.outcome import report
 from bench.progress import Progress
+from bench.running import FAILURES
 from bench.site import ROOT, Site
 from bench.surroundings import describe, sentences
 from bench.truth import nearest_rank

@@ -10,25 +10,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from psycopg2 import sql
 from psycopg2.errors import DuplicateDatabase
 
-from bench.__main__ import FAILURES, leave_politely
 from bench.api_cases import cases
 from bench.api_measure import Measured, Measuring, Plan, running_api
 from bench.api_report import report
 from bench.api_seed import Seeded, seed
 from bench.api_writer import writing
 from bench.progress import Progress
+from bench.running import measuring_site, run_bench
 from bench.site import ROOT, Site
-from bench.surroundings import describe, sentences
-from devstack.api import running_stack
 
 QUICK = Plan(paced_s=6.0, saturated_s=1.0, alone_s=2.0)
 QUICK_SERVICES = 50
@@ -67,25 +62,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     options = parse(arguments)
-    # Ended politely, the children and the stack are ended too.
-    signal.signal(signal.SIGTERM, leave_politely)
     progress = Progress()
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="stacklens-bench-") as name,
-            running_stack() as stack,
-        ):
-            site = Site(stack, Path(name))
-            surroundings = describe(site)
-            print(sentences(surroundings), file=sys.stderr)
+
+    def measure() -> bool:
+        with measuring_site() as (site, surroundings):
             with _database(site, options.database) as database:
                 seeded, measured = _run(site, database, options, progress)
-    except FAILURES as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    kept = report(seeded, measured, surroundings, options.output)
-    progress.say(f"results are in {options.output}")
-    return 0 if kept else 1
+            return report(seeded, measured, surroundings, options.output)
+
+    return run_bench(measure, options.output, progress)
 
 
 def _run(

@@ -16,13 +16,13 @@ import psycopg2
 from psycopg2 import sql
 
 from analytics_service.adapters.timescale.migrations import Migrator
-from bench.__main__ import FAILURES
 from bench.child import Child
 from bench.errors import WrongResult
 from bench.events import Recipe
 from bench.load import fill
 from bench.proc import peak_memory_bytes
 from bench.progress import Progress
+from bench.running import FAILURES
 from bench.site import ROOT, SECONDS_TO_BEGIN, SESSION_BEGAN, Site
 from bench.verify import verify_raw_rows, verify_totals
 from devstack.api import running_stack

@@ -21,10 +21,10 @@ from typing import Any, Final
 import numpy as np
 from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
-from bench.__main__ import FAILURES
 from bench.figures import Line, Promise
 from bench.outcome import report
 from bench.progress import Progress
+from bench.running import FAILURES
 from bench.site import ROOT, Site
 from bench.surroundings import describe, sentences
 from devstack.api import running_stack

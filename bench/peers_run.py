@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from analytics_service.adapters.kafka.topics import open_admin
-from bench.__main__ import FAILURES, leave_politely, positive_number
+from bench.__main__ import positive_number
 from bench.events import Columns, Recipe
 from bench.load import fill, run_load
 from bench.peer_cases import PEERS, Peer, PeerPass
@@ -28,11 +25,10 @@ from bench.peer_setup import PEERS as PEERS_DIRECTORY
 from bench.peer_setup import kafka_streams_command, peers_python, peers_versions
 from bench.peer_verify import PeerKey, PeerRow, expected_windows
 from bench.progress import Progress
+from bench.running import FAILURES, measuring_site, run_bench
 from bench.site import ROOT, Site
-from bench.surroundings import describe, sentences
 from bench.truth import WINDOWS, Figures, Key, brute_force
 from bench.verify import verify_raw_rows, verify_totals, verify_windows
-from devstack.api import running_stack
 
 EXAMPLES = """\
 examples:
@@ -163,40 +159,24 @@ class Beside:
 def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     plan, options = parse(arguments)
-    # Ended politely, the children and the stack are ended too.
-    signal.signal(signal.SIGTERM, leave_politely)
     progress = Progress()
-    try:
+
+    def measure() -> bool:
         # Before anything runs: a download beside a measured pass would spoil it.
         python = peers_python(progress)
         kafka_streams_command(progress)
-        with (
-            tempfile.TemporaryDirectory(prefix="stacklens-bench-") as name,
-            running_stack() as stack,
-        ):
-            site = Site(stack, Path(name))
-            surroundings = describe(site)
+        with measuring_site() as (site, surroundings):
             surroundings["versions"].update(peers_versions(python))
-            print(sentences(surroundings), file=sys.stderr)
             if os.getloadavg()[0] > QUIET_LOAD:
                 progress.say("others are at work on this machine: the figures will say little")
-            try:
-                rounds = Beside(site, plan, progress).run()
-            finally:
-                if stack.kafka is None:  # the embedded broker takes its topics with it
-                    site.remove_topics()
+            rounds = Beside(site, plan, progress).run()
             kept = report(plan, surroundings, rounds, options.output)
         if options.chart is not None:
             drawing = [str(PEERS_DIRECTORY / "chart.py"), str(options.output), str(options.chart)]
             subprocess.run([python, *drawing], check=True)
-    except (*FAILURES, subprocess.CalledProcessError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
-    progress.say(f"results are in {options.output}")
-    return 0 if kept else 1
+        return kept
+
+    return run_bench(measure, options.output, progress, (*FAILURES, subprocess.CalledProcessError))
 
 
 if __name__ == "__main__":

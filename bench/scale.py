@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
-import sys
-import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analytics_service.adapters.timescale.migrations import Migrator
 from bench import outcome
-from bench.__main__ import FAILURES, leave_politely
 from bench.child import Child
 from bench.events import Recipe
 from bench.figures import Line, Promise
@@ -26,11 +22,10 @@ from bench.live import LiveResult, run_live
 from bench.load import fill, run_load
 from bench.proc import cpu_seconds, peak_memory_bytes
 from bench.progress import Progress
+from bench.running import measuring_site, run_bench
 from bench.site import ROOT, SECONDS_TO_BEGIN, SESSION_BEGAN, Site
-from bench.surroundings import describe, sentences
 from bench.truth import WINDOWS, brute_force
 from bench.verify import verify_raw_rows, verify_totals, verify_windows
-from devstack.api import running_stack
 
 RESULTS = ROOT / "bench" / "results" / "scale.json"
 PARTITIONS = 12
@@ -205,34 +200,21 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     options = parse(arguments)
-    signal.signal(signal.SIGTERM, leave_politely)
     progress = Progress()
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="stacklens-bench-") as name,
-            running_stack() as stack,
-        ):
-            surroundings = describe(Site(stack, Path(name)))
-            print(sentences(surroundings), file=sys.stderr)
-            wider = Site(stack, Path(name), partitions=PARTITIONS)
+
+    def measure() -> bool:
+        with measuring_site() as (site, surroundings):
+            wider = replace(site, partitions=PARTITIONS)
             shared = [share(wider, workers, options.events, progress) for workers in WORKERS]
-            site = Site(stack, Path(name))
             wide = [
                 widen(site, services, options.events, options.rate, options.live_seconds, progress)
                 for services in SERVICES
             ]
             lines = lines_of(shared, wide)
-            kept = outcome.report(
-                options.output, "scale", surroundings, {"events": options.events}, lines
-            )
-    except FAILURES as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
-    progress.say(f"results are in {options.output}")
-    return 0 if kept else 1
+            content = {"events": options.events}
+            return outcome.report(options.output, "scale", surroundings, content, lines)
+
+    return run_bench(measure, options.output, progress)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from bench.site import Site
 from devstack.jars import ENDPOINTS
 
 PACKAGES: Final = (
-    "faust-streaming", "aiokafka", "kafka-python", "psycopg2-binary", "msgspec", "numpy", "datasketches",
+    "faust-streaming", "aiokafka", "kafka-python", "psycopg2-binary", "msgspec", "numpy", "datasketches", "pyarrow",
 )  # fmt: skip
 DATABASE_SETTINGS: Final = (
     "fsync", "full_page_writes", "wal_compression", "shared_buffers", "max_wal_size", "checkpoint_timeout", "jit",

@@ -121,20 +121,18 @@ class Pipeline:
         """Decode and prepare one work while the one before it is being committed, never more."""
         while True:
             await self._may_prepare.wait()
-            gathered = [await self._gather()]
-            self._may_prepare.clear()
-            confirming = self._confirm(gathered[0].session)
-            work, _ = await asyncio.gather(self._decode_and_prepare(gathered), confirming)
-            self._ready.put_nowait(work)
+            self._ready.put_nowait(await self._made_ready(await self._gather()))
 
-    async def _decode_and_prepare(self, gathered: list[Gathered]) -> Work:
-        """The work of the one that is in the list, which is emptied: the records as fetched are not needed any more."""
-        now_us = time.time_ns() // 1000
-        of = gathered.pop()
-        decoding = asyncio.to_thread(decode_work, of.session, of.batches, self._rules, now_us)
-        del of
+    async def _made_ready(self, gathered: Gathered) -> Work:
+        self._may_prepare.clear()
+        session, now_us = gathered.session, time.time_ns() // 1000
+        decoding = asyncio.to_thread(decode_work, session, gathered.batches, self._rules, now_us)
+        del gathered  # the records as fetched are not kept beyond their decoding
+        work, _ = await asyncio.gather(self._prepared(decoding), self._confirm(session))
+        return work
+
+    async def _prepared(self, decoding: Awaitable[Work]) -> Work:
         work = await decoding
-        del decoding
         await self._sink.prepare(work)
         return work
 

@@ -49,6 +49,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
+        # Faust hands none of these on to aiokafka, which has no public way to set them later.
         consumer._fetch_max_bytes = FETCH_BYTES  # pylint: disable=protected-access
         # A transactional producer's aborted messages never happened; Faust reads them unless it is transactional too.
         consumer._isolation_level = "read_committed"  # pylint: disable=protected-access
@@ -67,6 +68,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         Dressing each one up as a ConsumerRecord, with the topic's name and sizes, takes longer than decoding its JSON.
         """
         topic = cast(Any, self.app).coordinator.input_topic
+        # There is no public way to the fetcher.
         fetch_in_blocks(consumer._fetcher, topic)  # pylint: disable=protected-access
         return await super()._fetch_records(consumer, active_partitions, timeout, max_records)
 
