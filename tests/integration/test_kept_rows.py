@@ -12,7 +12,7 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from analytics_service.adapters.timescale.flush import prepare_connection
-from analytics_service.adapters.timescale.kept_rows import KeptRows
+from analytics_service.adapters.timescale.kept_rows import FLUSHES, KeptRows
 from analytics_service.adapters.timescale.window_store import merge_cells
 from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.events import Event
@@ -30,9 +30,9 @@ Told = tuple[str, int, int, str]
 class Worker:
     """One that flushes, with rows of its own kept."""
 
-    def __init__(self, connection: Connection, rows: int) -> None:
+    def __init__(self, connection: Connection, size_bytes: int = 10**6) -> None:
         self.connection = connection
-        self.kept = KeptRows(rows)
+        self.kept = KeptRows(size_bytes)
 
     def flush(self, told: list[Told], *, commit: bool = True) -> None:
         """Merge events into the windows, and commit or roll back."""
@@ -115,14 +115,14 @@ def stored(database: Database) -> dict[object, object]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("rows", [400, 12])
+@pytest.mark.parametrize("size_bytes", [10**6, 12_000])
 def test_rows_say_what_the_events_do_whoever_writes(
-    database: Database, connections: list[Connection], seed: int, rows: int
+    database: Database, connections: list[Connection], seed: int, size_bytes: int
 ) -> None:
-    dice = random.Random(1_000 * rows + seed)
+    dice = random.Random(size_bytes + seed)
     workers = [
-        Worker(connections[0], rows),
-        Worker(connections[1], rows),
+        Worker(connections[0], size_bytes),
+        Worker(connections[1], size_bytes),
         Worker(connections[2], 0),
     ]
     told: list[Told] = []
@@ -150,16 +150,16 @@ def test_rows_say_what_the_events_do_whoever_writes(
             ):
                 gone[window.name, (service, start)] = len(told)
         assert stored(database) == expected(told, gone)
-        most = max(most, len(workers[0].kept), len(workers[1].kept))
+        most = max(most, workers[0].kept.size_bytes, workers[1].kept.size_bytes)
     assert done["flush"] > 10
-    assert 0 < most <= rows
+    assert 0 < most <= size_bytes
     assert len(workers[2].kept) == 0
 
 
 def test_a_row_deleted_and_made_again_is_not_taken_for_the_one_that_is_kept(
     database: Database, connections: list[Connection]
 ) -> None:
-    one, other = Worker(connections[0], 400), Worker(connections[1], 400)
+    one, other = Worker(connections[0]), Worker(connections[1])
     one.flush([("a", 0, 5, "u")])
     for window in WINDOWS:
         database.execute(f"DELETE FROM {window.table}")  # noqa: S608
@@ -171,7 +171,7 @@ def test_a_row_deleted_and_made_again_is_not_taken_for_the_one_that_is_kept(
 def test_what_is_kept_is_not_read_again(
     database: Database, connections: list[Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = Worker(connections[0], 400)
+    worker = Worker(connections[0])
     worker.flush([("a", 0, 5, "u"), ("b", 0, 6, "u")])
     read: list[object] = []
     real = Delta.from_state.__func__  # type: ignore[attr-defined]
@@ -184,8 +184,20 @@ def test_what_is_kept_is_not_read_again(
     monkeypatch.setattr(Delta, "from_state", classmethod(from_state))
     worker.flush([("a", 1, 7, "v")])
     assert read == []
-    Worker(connections[1], 400).flush([("a", 2, 9, "w")])
+    Worker(connections[1]).flush([("a", 2, 9, "w")])
     assert len(read) == 3, "somebody else's first look, one a window"
     worker.flush([("a", 3, 11, "x"), ("b", 3, 12, "x")])
     assert len(read) == 6, "of a, which was changed meanwhile; not of b"
     assert stored(database)["1min", "a", START_S] == (4, 32.0, 5.0, 11.0, 4)
+
+
+def test_rows_that_are_not_written_any_more_are_let_go(connections: list[Connection]) -> None:
+    worker = Worker(connections[0])
+    worker.flush([("a", 0, 5, "u")])
+    for second in range(FLUSHES - 1):
+        worker.flush([("b", second, 5, "u")])
+        assert len(worker.kept) == 6
+    worker.flush([("b", 50, 5, "u")])
+    assert len(worker.kept) == 3
+    worker.flush([("b", 51, 5, "u")], commit=False)
+    assert (len(worker.kept), worker.kept.size_bytes) == (0, 0)

@@ -24,9 +24,11 @@ from analytics_service.ingest.session import PartitionBatch, Session, size_of
 logger = logging.getLogger(__name__)
 
 SCHEME = "stacklens"
-# The longest an idle fetch request waits at the broker. While one is out, no other partition of that broker can be
-# asked for, so this bounds how late a quiet partition's first event is seen.
+# The longest a fetch request waits at the broker, unless there is that much to hand over. While one is out, no other
+# partition of that broker can be asked for, so this bounds how late a quiet partition's first event is seen. Without a
+# least size, a broker answers at once with the few events of a moment, and each answer costs as much as a large one.
 FETCH_MAX_WAIT_MS = 100
+FETCH_MIN_BYTES = 128 * 1024
 # Of one partition, and of all partitions of one broker together: what is fetched ahead is memory.
 PARTITION_FETCH_BYTES = 512 * 1024
 FETCH_BYTES = 6 * 1024 * 1024
@@ -51,6 +53,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         # Faust hands none of these on to aiokafka, which has no public way to set them later.
         consumer._fetch_max_bytes = FETCH_BYTES  # pylint: disable=protected-access
+        consumer._fetch_min_bytes = FETCH_MIN_BYTES  # pylint: disable=protected-access
         # A transactional producer's aborted messages never happened; Faust reads them unless it is transactional too.
         consumer._isolation_level = "read_committed"  # pylint: disable=protected-access
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # pylint: disable=protected-access  # Faust fixes it at 1500

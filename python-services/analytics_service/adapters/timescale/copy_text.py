@@ -5,7 +5,8 @@ Source: PostgreSQL documentation, COPY, "Text Format".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 NULL = "\\N"
 # The backslash first, or it would escape the escapes.
@@ -20,15 +21,40 @@ def escape(text: str) -> str:
 
 def field(value: object) -> str:
     """Any value whose text PostgreSQL reads back, None as NULL; bytes as bytea, lists as arrays of numbers."""
-    if value is None:
-        return NULL
+    usual = _USUAL.get(type(value))
+    if usual is not None:
+        return usual(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return "\\\\x" + bytes(value).hex()
+        return _bytea(value)
     if isinstance(value, (list, tuple)):
-        return "{" + ",".join(map(str, value)) + "}"
+        return _array(value)
     return escape(str(value))
 
 
 def lines(rows: Iterable[Sequence[object]]) -> str:
-    """Rows of any values as COPY text; for the few rows of a flush, not for raw events."""
-    return "".join("\t".join(map(field, row)) + "\n" for row in rows)
+    """Rows of any values as COPY text; for the rows of windows and letters, not for raw events."""
+    return "".join(["\t".join(map(field, row)) + "\n" for row in rows])
+
+
+def _null(_: object) -> str:
+    return NULL
+
+
+def _bytea(value: bytes | bytearray | memoryview) -> str:
+    return "\\\\x" + value.hex()
+
+
+def _array(value: list[Any] | tuple[Any, ...]) -> str:
+    # The text of a list is made in one go; PostgreSQL takes the spaces in it.
+    return "{" + str(list(value))[1:-1] + "}"
+
+
+# A flush of many services formats hundreds of thousands of values: one look at the type of each.
+_USUAL: dict[type, Callable[[Any], str]] = {
+    type(None): _null,
+    int: int.__repr__,
+    float: float.__repr__,
+    str: escape,
+    bytes: _bytea,
+    list: _array,
+}

@@ -31,6 +31,11 @@ _READ_COLUMNS = (
     "ips_sketch",
 )  # fmt: skip
 
+_UNLESS_KEPT = sql.SQL(", ").join(
+    sql.SQL("CASE WHEN NOT held.is_kept THEN {} END").format(sql.Identifier("held", column))
+    for column in _READ_COLUMNS
+)
+
 
 class ConcurrentInsert(Exception):
     """A row appeared between looking and writing: roll the flush back and try it again."""
@@ -48,7 +53,7 @@ def merge_cells(
         return 0
     rows = []
     keys = sorted(cells)
-    held = lock_rows(cur, window, keys) if kept is None else _held(cur, window, keys, kept)
+    held = lock_rows(cur, window, keys, kept)
     for key in keys:
         delta, revision = cells[key], 0
         if key in held:
@@ -56,35 +61,13 @@ def merge_cells(
             stored.merge_from(delta)
             delta = stored
         rows.append((key, delta, revision))
-    written = write_rows(cur, window, rows)
+    written_at = write_rows(cur, window, rows)
     if kept is not None:
         for key, delta, revision in rows:
             # A cell of the flush may be that of other windows, too, and is needed again should the flush be repeated.
             state = delta if revision else delta.copy()
-            kept.written(window, key, (revision + 1, written[key]), state)
+            kept.written(window, key, Mark(revision + 1, written_at), state)
     return len(rows)
-
-
-def _held(
-    cur: cursor, window: Window, keys: Sequence[Cell], kept: KeptRows
-) -> dict[Cell, tuple[Delta, int]]:
-    """As `lock_rows`, reading only the rows that are not kept as they are."""
-    if not kept.any_of(window, keys):
-        return lock_rows(cur, window, keys)
-    marks = _lock_marks(cur, window, keys)
-    held = {}
-    for key, mark in marks.items():
-        state = kept.take(window, key, mark)
-        if state is not None:
-            held[key] = state, mark[0]
-    others = [key for key in keys if key in marks and key not in held]
-    return held | lock_rows(cur, window, others) if others else held
-
-
-def _lock_marks(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, Mark]:
-    """The marks of those of `keys` that have a row, locked in the order of their keys."""
-    _select_locking(cur, window, keys, sql.SQL("held.aggregated_at"))
-    return {(row[0], row[1]): (int(row[2]), row[3]) for row in cur.fetchall()}
 
 
 def prepare_stage(cur: cursor) -> None:
@@ -99,43 +82,53 @@ def prepare_stage(cur: cursor) -> None:
     )
 
 
-def lock_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, tuple[Delta, int]]:
-    """State and revision of those of `keys` that have a row, locked in the order of their keys."""
-    _select_locking(cur, window, keys, _names(_READ_COLUMNS, "held"))
-    return {
-        (row[0], row[1]): (
-            Delta.from_state(dict(zip(_READ_COLUMNS, row[3:], strict=True))),
-            int(row[2]),
-        )
-        for row in cur.fetchall()
-    }
+def lock_rows(
+    cur: cursor, window: Window, keys: Sequence[Cell], kept: KeptRows | None = None
+) -> dict[Cell, tuple[Delta, int]]:
+    """State and revision of those of `keys` that have a row, locked in the order given, which must be that of the keys.
 
-
-def _select_locking(
-    cur: cursor, window: Window, keys: Sequence[Cell], columns: sql.Composable
-) -> None:
-    """Ask for service, epoch second, revision and `columns` of the rows of `keys`, locked in the order of the keys."""
+    A state that `kept` holds as the row has it is taken from there and not read.
+    """
     times = [key[1] for key in keys]
+    marks = [None if kept is None else kept.mark(window, key) for key in keys]
+    # LATERAL with FOR UPDATE inside: one look into the index for each key, in their order, whatever the planner makes of
+    # a chunk that it has no statistics of yet; a plain join became one pass over all keys for every row, now and then.
     # The bounds on timestamp let the planner leave out the chunks that cannot hold any of the keys.
     cur.execute(
         sql.SQL(
             """
-            SELECT held.service, extract(epoch FROM held.timestamp)::bigint, held.revision, {columns}
-            FROM {table} AS held
-            JOIN unnest(%(services)s::text[], %(times)s::bigint[]) AS wanted (service, epoch)
-                ON held.service = wanted.service AND held.timestamp = to_timestamp(wanted.epoch)
-            WHERE held.timestamp BETWEEN %(first)s AND %(last)s
-            ORDER BY held.service, held.timestamp
-            FOR UPDATE OF held
+            SELECT wanted.service, wanted.epoch, held.revision, held.is_kept, {columns}
+            FROM unnest(%(services)s::text[], %(times)s::bigint[], %(revisions)s::bigint[], %(written)s::timestamptz[])
+                AS wanted (service, epoch, revision, written_at)
+            CROSS JOIN LATERAL (
+                SELECT stored.*, coalesce(
+                    stored.revision = wanted.revision AND stored.aggregated_at = wanted.written_at, false
+                ) AS is_kept
+                FROM {table} AS stored
+                WHERE stored.service = wanted.service AND stored.timestamp = to_timestamp(wanted.epoch)
+                    AND stored.timestamp BETWEEN %(first)s AND %(last)s
+                FOR UPDATE
+            ) AS held
             """
-        ).format(table=sql.Identifier(window.table), columns=columns),
+        ).format(table=sql.Identifier(window.table), columns=_UNLESS_KEPT),
         {
             "services": [key[0] for key in keys],
             "times": times,
+            "revisions": [mark and mark.revision for mark in marks],
+            "written": [mark and mark.written_at for mark in marks],
             "first": datetime.fromtimestamp(min(times), UTC),
             "last": datetime.fromtimestamp(max(times), UTC),
         },
     )
+    held = {}
+    for service, start, revision, is_kept, *values in cur:
+        key = service, start
+        if is_kept and kept is not None:
+            state = kept.take(window, key)
+        else:
+            state = Delta.from_state(dict(zip(_READ_COLUMNS, values, strict=True)))
+        held[key] = state, revision
+    return held
 
 
 def read_states(
@@ -192,10 +185,10 @@ def delete_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> None:
 
 def write_rows(
     cur: cursor, window: Window, cells: Sequence[tuple[Cell, Delta, int]]
-) -> dict[Cell, datetime]:
+) -> datetime:
     """Make the rows say what the deltas do; with each the revision it was locked at, 0 when there was no row.
 
-    Returns when each was written. Raises ConcurrentInsert when one of the rows without a revision has appeared. Does
+    Returns when they were written, which is said by each of them. Raises ConcurrentInsert when one of the rows without a revision has appeared. Does
     not commit.
     """
     names = ("timestamp", "service", "revision", *STATE_COLUMNS)
@@ -206,7 +199,10 @@ def write_rows(
     cur.copy_expert(
         sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(STAGE), _names(names)),
         io.BytesIO(lines(rows).encode()),
+        size=1 << 23,  # each piece sent means waiting for Python's lock
     )
+    cur.execute("SELECT clock_timestamp()")
+    ((written_at,),) = cur.fetchall()
     updates = sql.SQL(", ").join(
         sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
         for name in ("revision", "aggregated_at", *STATE_COLUMNS)
@@ -215,25 +211,25 @@ def write_rows(
         sql.SQL(
             """
             INSERT INTO {table} AS held ({names}, aggregated_at)
-            SELECT {names}, clock_timestamp() FROM {stage} ORDER BY service COLLATE "C", timestamp
+            SELECT {names}, %s FROM {stage} ORDER BY service COLLATE "C", timestamp
             ON CONFLICT (service, timestamp) DO UPDATE SET {updates}
             WHERE held.revision = excluded.revision - 1
-            RETURNING service, extract(epoch FROM timestamp)::bigint, aggregated_at
             """
         ).format(
             table=sql.Identifier(window.table),
             names=_names(names),
             stage=sql.Identifier(STAGE),
             updates=updates,
-        )
+        ),
+        (written_at,),
     )
-    written = {(service, start): at for service, start, at in cur.fetchall()}
-    if len(written) != len(rows):
+    if cur.rowcount != len(rows):
         raise ConcurrentInsert(
-            f"{window.table}: {len(rows) - len(written)} row(s) were created by another worker"
+            f"{window.table}: {len(rows) - cur.rowcount} row(s) were created by another worker"
         )
     cur.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(STAGE)))
-    return written
+    assert isinstance(written_at, datetime)
+    return written_at
 
 
 def _names(columns: Sequence[str], prefix: str | None = None) -> sql.Composed:
