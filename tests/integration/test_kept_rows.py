@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from analytics_service.adapters.timescale.flush import prepare_connection
 from analytics_service.adapters.timescale.kept_rows import FLUSHES, KeptRows
-from analytics_service.adapters.timescale.window_store import merge_cells
+from analytics_service.adapters.timescale.window_store import ConcurrentInsert, merge_cells
 from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.events import Event
 from analytics_service.domain.folding import fold_events
@@ -23,6 +23,7 @@ from tests.databases import Database
 START_S = int(datetime(2026, 11, 20, 10, tzinfo=UTC).timestamp())
 THRESHOLD = 0.8
 SERVICES = ("a", "b")
+NEVER = 10**9  # so many calm flushes that kept rows are never trusted
 # What an event says, with when it was: service, second, latency in whole ms, user.
 Told = tuple[str, int, int, str]
 
@@ -30,9 +31,10 @@ Told = tuple[str, int, int, str]
 class Worker:
     """One that flushes, with rows of its own kept."""
 
-    def __init__(self, connection: Connection, size_bytes: int = 10**6) -> None:
+    def __init__(self, connection: Connection, size_bytes: int = 10**6, calm: int = NEVER) -> None:
         self.connection = connection
-        self.kept = KeptRows(size_bytes)
+        self.kept = KeptRows(size_bytes, calm=calm)
+        self.refused = 0
 
     def flush(self, told: list[Told], *, commit: bool = True) -> None:
         """Merge events into the windows, and commit or roll back."""
@@ -41,9 +43,16 @@ class Worker:
             for service, s, ms, user in told
         ]
         minutes = fold_events(events, THRESHOLD)
-        with self.connection.cursor() as cursor:
-            for window in WINDOWS:
-                merge_cells(cursor, window, roll_up(minutes, window), self.kept)
+        try:
+            with self.connection.cursor() as cursor:
+                for window in WINDOWS:
+                    merge_cells(cursor, window, roll_up(minutes, window), self.kept)
+        except ConcurrentInsert:
+            self.kept.rolled_back()
+            self.connection.rollback()
+            self.refused += 1
+            self.flush(told, commit=commit)
+            return
         if commit:
             self.connection.commit()
             self.kept.committed()
@@ -115,14 +124,16 @@ def stored(database: Database) -> dict[object, object]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("size_bytes", [10**6, 12_000])
+@pytest.mark.parametrize(
+    ("size_bytes", "calm"), [(10**6, NEVER), (12_000, NEVER), (10**6, 0), (12_000, 2)]
+)
 def test_rows_say_what_the_events_do_whoever_writes(
-    database: Database, connections: list[Connection], seed: int, size_bytes: int
+    database: Database, connections: list[Connection], seed: int, size_bytes: int, calm: int
 ) -> None:
     dice = random.Random(size_bytes + seed)
     workers = [
-        Worker(connections[0], size_bytes),
-        Worker(connections[1], size_bytes),
+        Worker(connections[0], size_bytes, calm),
+        Worker(connections[1], size_bytes, calm),
         Worker(connections[2], 0),
     ]
     told: list[Told] = []
@@ -153,13 +164,15 @@ def test_rows_say_what_the_events_do_whoever_writes(
         most = max(most, workers[0].kept.size_bytes, workers[1].kept.size_bytes)
     assert done["flush"] > 10
     assert 0 < most <= size_bytes
+    assert (workers[0].refused + workers[1].refused > 0) == (calm < NEVER)
     assert len(workers[2].kept) == 0
 
 
+@pytest.mark.parametrize("calm", [NEVER, 0])
 def test_a_row_deleted_and_made_again_is_not_taken_for_the_one_that_is_kept(
-    database: Database, connections: list[Connection]
+    database: Database, connections: list[Connection], calm: int
 ) -> None:
-    one, other = Worker(connections[0]), Worker(connections[1])
+    one, other = Worker(connections[0], calm=calm), Worker(connections[1])
     one.flush([("a", 0, 5, "u")])
     for window in WINDOWS:
         database.execute(f"DELETE FROM {window.table}")  # noqa: S608
@@ -201,3 +214,45 @@ def test_rows_that_are_not_written_any_more_are_let_go(connections: list[Connect
     assert len(worker.kept) == 3
     worker.flush([("b", 51, 5, "u")], commit=False)
     assert (len(worker.kept), worker.kept.size_bytes) == (0, 0)
+
+
+def test_rows_are_trusted_once_nobody_else_has_written_them_for_a_while(
+    connections: list[Connection], database: Database
+) -> None:
+    worker, other = Worker(connections[0], calm=3), Worker(connections[1])
+    trusted = []
+    for second in range(4):
+        worker.flush([("a", second, 5, "u")])
+        trusted.append(worker.kept.is_trusted)
+    assert trusted == [False, False, True, True]
+    other.flush([("a", 10, 100, "v")])
+    worker.flush([("a", 11, 7, "w")])
+    assert (worker.refused, worker.kept.is_trusted) == (1, False)
+    for second in range(2):
+        worker.flush([("a", 20 + second, 7, "w")])
+    assert worker.kept.is_trusted, "three calm ones again"
+    assert set(stored(database).values()) == {(8, 141.0, 5.0, 100.0, 3)}
+
+
+def test_a_row_that_is_trusted_but_gone_is_not_brought_back(
+    connections: list[Connection], database: Database
+) -> None:
+    worker = Worker(connections[0], calm=0)
+    worker.flush([("a", 0, 5, "u")])
+    for window in WINDOWS:
+        database.execute(f"DELETE FROM {window.table}")  # noqa: S608
+    worker.flush([("a", 0, 7, "w")])
+    assert worker.refused == 1
+    assert set(stored(database).values()) == {(1, 7.0, 7.0, 7.0, 1)}
+
+
+def test_somebody_who_writes_a_kept_row_disturbs(connections: list[Connection]) -> None:
+    worker, other = Worker(connections[0], calm=2), Worker(connections[1])
+    worker.flush([("a", 0, 5, "u")])
+    other.flush([("a", 1, 5, "u")])
+    worker.flush([("a", 2, 5, "u")])
+    assert (worker.refused, worker.kept.is_trusted) == (0, False)
+    worker.flush([("a", 3, 5, "u")])
+    assert not worker.kept.is_trusted
+    worker.flush([("a", 4, 5, "u")])
+    assert worker.kept.is_trusted

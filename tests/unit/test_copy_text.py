@@ -65,6 +65,7 @@ def read_rows(text: str) -> list[list[str | None]]:
         (bytearray(b"\x01"), "\\\\x01"),
         (memoryview(b"\x02"), "\\\\x02"),
         ([1, -1_000_000], "{1, -1000000}"),
+        ([None, 2], "{NULL, 2}"),
         ((), "{}"),
         (1.5, "1.5"),
         (1e300, "1e+300"),
@@ -75,9 +76,38 @@ def test_field(value: object, text: str) -> None:
     assert field(value) == text
 
 
-@given(st.lists(st.lists(st.none() | TEXTS, min_size=1, max_size=5), max_size=5))
+@given(
+    st.integers(1, 5).flatmap(
+        lambda width: st.lists(
+            st.lists(st.none() | TEXTS, min_size=width, max_size=width), max_size=5
+        )
+    )
+)
 def test_rows_are_read_back_as_they_were(rows: list[list[str | None]]) -> None:
     assert read_rows(lines(rows)) == rows
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+SHORT_LISTS = st.lists(st.integers(-(2**40), 2**40), max_size=4)
+
+
+@given(st.lists(st.tuples(st.integers(), st.none() | FINITE, FINITE, SHORT_LISTS), max_size=5))
+def test_numbers_are_read_back_as_they_were(
+    rows: list[tuple[int, float | None, float, list[int]]],
+) -> None:
+    read = []
+    for one, other, third, numbers in read_rows(lines(rows)):
+        assert numbers is not None
+        assert (numbers[0], numbers[-1]) == ("{", "}")
+        read.append(
+            (
+                int(one or ""),
+                None if other is None else float(other),
+                float(third or ""),
+                [int(number) for number in numbers[1:-1].split(",") if number],
+            )
+        )
+    assert read == rows
 
 
 @given(

@@ -129,3 +129,13 @@ def test_a_new_session_has_nothing_to_catch_up_with_yet() -> None:
     buffer.open(session())
     buffer.add(some(1, [0]), 10.0)
     assert buffer.wait_left(10.0, busy=True) == 0.5
+
+
+def test_what_would_only_wait_for_the_flush_under_way_is_not_taken_yet() -> None:
+    buffer = opened()
+    buffer.add(some(0, [0]), 10.0)
+    assert buffer.wait_left(10.0, not_before_s=12.0) == 2.0
+    assert buffer.wait_left(12.0, not_before_s=12.0) == 0.0
+    assert buffer.wait_left(10.0, not_before_s=3.0) == 0.5, "company is waited for all the same"
+    buffer.add(some(0, range(1, 10)), 10.0)
+    assert buffer.wait_left(10.0, not_before_s=12.0) == 0.0, "full"

@@ -3,18 +3,9 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from analytics_service.domain.sketches import DistinctCounter, merge_buckets, percentiles
-
-_LATENCY_FIGURES: Final = (
-    "latency_min_ms",
-    "latency_p50_ms",
-    "latency_p95_ms",
-    "latency_p99_ms",
-    "latency_max_ms",
-    "latency_mean_ms",
-)
 
 
 def add_saturating(one: float, other: float) -> float:
@@ -102,18 +93,17 @@ class Delta:
         and risk figures are None when no event carries one; ``error_rate`` is in percent.
         """
         numbers = sorted(self.buckets)
-        counts = [self.buckets[number] for number in numbers]
-        return {
-            **self.figures_over(numbers, counts),
-            "latency_count": self.latency_count,
-            "latency_sum_ms": self.latency_sum,
-            "latency_buckets": numbers,
-            "latency_bucket_counts": counts,
-            "risk_count": self.risk_count,
-            "risk_sum": self.risk_sum,
-            "users_sketch": self.users.serialize(),
-            "ips_sketch": self.ips.serialize(),
-        }
+        counts = list(map(self.buckets.__getitem__, numbers))
+        state = self.figures_over(numbers, counts)
+        state["latency_count"] = self.latency_count
+        state["latency_sum_ms"] = self.latency_sum
+        state["latency_buckets"] = numbers
+        state["latency_bucket_counts"] = counts
+        state["risk_count"] = self.risk_count
+        state["risk_sum"] = self.risk_sum
+        state["users_sketch"] = self.users.serialize()
+        state["ips_sketch"] = self.ips.serialize()
+        return state
 
     def figures(self) -> dict[str, Any]:
         """Those columns of `to_state` that people read, without the state they are computed from."""
@@ -122,24 +112,33 @@ class Delta:
 
     def figures_over(self, numbers: list[int], counts: list[int]) -> dict[str, Any]:
         """The same over a histogram given as its buckets, ascending, and their counts, instead of ``buckets``."""
+        lowest, p50, p95, p99, highest, mean = self._latency_figures(numbers, counts)
         return {
             "total_requests": self.total,
             "successful_requests": self.total - self.failed,
             "failed_requests": self.failed,
             "error_rate": 100.0 * self.failed / self.total if self.total else 0.0,
-            **self._latency_figures(numbers, counts),
+            "latency_min_ms": lowest,
+            "latency_p50_ms": p50,
+            "latency_p95_ms": p95,
+            "latency_p99_ms": p99,
+            "latency_max_ms": highest,
+            "latency_mean_ms": mean,
             "unique_users": self.users.estimate(),
             "unique_ips": self.ips.estimate(),
             "avg_risk_score": self.risk_sum / self.risk_count if self.risk_count else None,
             "high_risk_count": self.high_risk,
         }
 
-    def _latency_figures(self, numbers: list[int], counts: list[int]) -> dict[str, float | None]:
+    def _latency_figures(
+        self, numbers: list[int], counts: list[int]
+    ) -> tuple[float | None, float | None, float | None, float | None, float | None, float | None]:
+        """Least, p50, p95, p99, greatest, mean."""
         lowest, highest = self.latency_min, self.latency_max
         if lowest is None or highest is None:
-            return dict.fromkeys(_LATENCY_FIGURES)
-        middle = percentiles(numbers, counts, (50, 95, 99), lowest, highest)
+            return None, None, None, None, None, None
+        p50, p95, p99 = percentiles(numbers, counts, (50, 95, 99), lowest, highest)
         mean = self.latency_sum / self.latency_count
         # Rounding may carry the mean of equal values beyond them.
         mean = lowest if mean < lowest else highest if mean > highest else mean
-        return dict(zip(_LATENCY_FIGURES, (lowest, *middle, highest, mean), strict=True))
+        return lowest, p50, p95, p99, highest, mean

@@ -148,5 +148,5 @@ class DistinctCounter:
                 self.pending = self.pending - {""} | {_EMPTY_TEXT}
             # Half the time of a loop.
             deque(map(self.sketch.update, self.pending), maxlen=0)
-            self.pending = set()
+            self.pending.clear()
         return self.sketch

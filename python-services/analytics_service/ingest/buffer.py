@@ -72,15 +72,22 @@ class Buffer:
         """Whether a flush should begin without waiting any longer."""
         return self._messages >= self.limits.flush_events or self._bytes >= self.limits.flush_bytes
 
-    def wait_left(self, now_s: float, *, busy: bool = False) -> float | None:
-        """Seconds until the flush is due: 0 now, None while there is nothing to flush. `busy`: another is under way."""
+    def wait_left(
+        self, now_s: float, *, busy: bool = False, not_before_s: float | None = None
+    ) -> float | None:
+        """Seconds until the flush is due: 0 now, None while there is nothing to flush.
+
+        `busy`: another is under way; `not_before_s`: sooner than that it would only wait for it.
+        """
         if self.since is None:
             return None
         if self.is_full:
             return 0.0
         catching_up = busy and sum(self._behind.values()) > self.limits.flush_events
-        wait_s = max(self.limits.linger_s, self.limits.patience_s * catching_up)
-        return max(0.0, self.since + wait_s - now_s)
+        due_s = self.since + max(self.limits.linger_s, self.limits.patience_s * catching_up)
+        if not_before_s is not None:
+            due_s = max(due_s, not_before_s)
+        return max(0.0, due_s - now_s)
 
     def take(self) -> Gathered | None:
         """Everything for one flush, at most about `flush_events`; the rest stays."""

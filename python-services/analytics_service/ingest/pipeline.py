@@ -16,6 +16,7 @@ from typing import Protocol
 from analytics_service.domain.events import EventRules
 from analytics_service.ingest.buffer import Buffer, Gathered, Limits
 from analytics_service.ingest.decode import decode_work
+from analytics_service.ingest.pace import Pace
 from analytics_service.ingest.session import PartitionBatch, Session
 from analytics_service.ingest.work import Work
 
@@ -61,6 +62,7 @@ class Pipeline:
         self._may_prepare = asyncio.Event()
         self._may_prepare.set()
         self._added: dict[int, int] = {}
+        self._pace = Pace()
         self._taken = 0
         self._draining = False
         self._room.set()
@@ -125,10 +127,12 @@ class Pipeline:
 
     async def _made_ready(self, gathered: Gathered) -> Work:
         self._may_prepare.clear()
+        began = time.monotonic()
         session, now_us = gathered.session, time.time_ns() // 1000
         decoding = asyncio.to_thread(decode_work, session, gathered.batches, self._rules, now_us)
         del gathered  # the records as fetched are not kept beyond their decoding
         work, _ = await asyncio.gather(self._prepared(decoding), self._confirm(session))
+        self._pace.prepared(time.monotonic() - began)
         return work
 
     async def _prepared(self, decoding: Awaitable[Work]) -> Work:
@@ -156,9 +160,11 @@ class Pipeline:
         while True:
             work = await self._ready.get()
             self._may_prepare.set()
+            self._pace.begun(time.monotonic(), work.messages)
             try:
                 await self._flush(work)
             finally:
+                self._pace.ended(time.monotonic())
                 self._taken -= 1
                 if self._taken == 0:
                     self._idle.set()
@@ -179,7 +185,9 @@ class Pipeline:
         """What is due for the next flush, once it is."""
         while True:
             self._changed.clear()
-            left = self._buffer.wait_left(time.monotonic(), busy=self._taken > 0)
+            left = self._buffer.wait_left(
+                time.monotonic(), busy=self._taken > 0, not_before_s=self._pace.not_before_s()
+            )
             if left == 0.0:
                 gathered = self._buffer.take()
                 if gathered is not None:

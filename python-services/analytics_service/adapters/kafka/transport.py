@@ -28,7 +28,7 @@ SCHEME = "stacklens"
 # partition of that broker can be asked for, so this bounds how late a quiet partition's first event is seen. Without a
 # least size, a broker answers at once with the few events of a moment, and each answer costs as much as a large one.
 FETCH_MAX_WAIT_MS = 100
-FETCH_MIN_BYTES = 128 * 1024
+FETCH_MIN_BYTES = 256 * 1024
 # Of one partition, and of all partitions of one broker together: what is fetched ahead is memory.
 PARTITION_FETCH_BYTES = 512 * 1024
 FETCH_BYTES = 6 * 1024 * 1024

@@ -5,12 +5,18 @@ Source: PostgreSQL documentation, COPY, "Text Format".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from msgspec import json
 
 NULL = "\\N"
 # The backslash first, or it would escape the escapes.
 ESCAPED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_FLOATS = {float, type(None)}
+_LISTS = {list}
+_INTEGERS = {int}
+_TEXTS = {str}
 _ESCAPES = str.maketrans(ESCAPED)
 
 
@@ -21,40 +27,40 @@ def escape(text: str) -> str:
 
 def field(value: object) -> str:
     """Any value whose text PostgreSQL reads back, None as NULL; bytes as bytea, lists as arrays of numbers."""
-    usual = _USUAL.get(type(value))
-    if usual is not None:
-        return usual(value)
+    if value is None:
+        return NULL
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return _bytea(value)
+        return "\\\\x" + value.hex()
     if isinstance(value, (list, tuple)):
-        return _array(value)
+        return array(value)
     return escape(str(value))
 
 
-def lines(rows: Iterable[Sequence[object]]) -> str:
-    """Rows of any values as COPY text; for the rows of windows and letters, not for raw events."""
-    return "".join(["\t".join(map(field, row)) + "\n" for row in rows])
-
-
-def _null(_: object) -> str:
-    return NULL
-
-
-def _bytea(value: bytes | bytearray | memoryview) -> str:
-    return "\\\\x" + value.hex()
-
-
-def _array(value: list[Any] | tuple[Any, ...]) -> str:
+def array(values: Sequence[object]) -> str:
+    """An array of numbers, None as NULL."""
     # The text of a list is made in one go; PostgreSQL takes the spaces in it.
-    return "{" + str(list(value))[1:-1] + "}"
+    return "{" + str(list(values))[1:-1].replace("None", "NULL") + "}"
 
 
-# A flush of many services formats hundreds of thousands of values: one look at the type of each.
-_USUAL: dict[type, Callable[[Any], str]] = {
-    type(None): _null,
-    int: int.__repr__,
-    float: float.__repr__,
-    str: escape,
-    bytes: _bytea,
-    list: _array,
-}
+def lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows of any values, all of the same length, as COPY text; for rows of windows, not for raw events."""
+    # A column at a time: a flush of many services formats hundreds of thousands of values.
+    columns = [_fields(column) for column in zip(*rows, strict=True)]
+    return "".join([line + "\n" for line in map("\t".join, zip(*columns, strict=True))])
+
+
+def _fields(values: Sequence[object]) -> Iterable[str]:
+    # JSON has the same numbers, shortest of all that are read back alike, and msgspec writes a column in one go: half
+    # the time of a repr each. (It has none that are not finite, and refuses integers beyond 64 bits.)
+    kinds = set(map(type, values))
+    if kinds <= _FLOATS:
+        return json.encode(values).decode()[1:-1].replace("null", NULL).split(",")
+    if kinds == _LISTS:
+        return ["{" + items + "}" for items in json.encode(values).decode()[2:-2].split("],[")]
+    if kinds == _INTEGERS:
+        return map(repr, values)
+    if kinds == _TEXTS:
+        together = "".join(cast(Sequence[str], values))
+        if not any(special in together for special in ESCAPED):
+            return cast(Sequence[str], values)
+    return map(field, values)

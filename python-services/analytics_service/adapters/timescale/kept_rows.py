@@ -7,7 +7,7 @@ compared under its lock, tell whether it is still the one that is kept: both cha
 from __future__ import annotations
 
 from collections import OrderedDict
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from analytics_service.domain.aggregation import Cell, Delta
@@ -15,17 +15,20 @@ from analytics_service.domain.windows import Window
 
 # With 20 services some 100 rows and 2 MB; with 5,000 that are not busy all rows of three windows.
 SIZE_BYTES: Final = 96 << 20
-# Windows that are over fall out of use; what is still written comes by within a few flushes, or seldom enough to be read.
-FLUSHES: Final = 4
+# Windows that are over fall out of use; what is still written comes by within a few flushes, or can as well be read.
+FLUSHES: Final = 8
+
+# So many flushes in a row found nothing changed by others before it is no longer looked at beforehand.
+CALM: Final = 8
 
 _Key = tuple[str, Cell]
 
 
 class Mark(NamedTuple):
-    """What tells one state of a row from another."""
+    """What tells one state of a row from another: its revision, and when it was written (epoch microseconds)."""
 
     revision: int
-    written_at: datetime
+    written_us: int
 
 
 class _Kept(NamedTuple):
@@ -42,10 +45,15 @@ class KeptRows:
     longer, what it adds counts once it has committed.
     """
 
-    def __init__(self, size_bytes: int = SIZE_BYTES, flushes: int = FLUSHES) -> None:
+    def __init__(
+        self, size_bytes: int = SIZE_BYTES, flushes: int = FLUSHES, calm: int = CALM
+    ) -> None:
         self._limit = size_bytes
         self._flushes = flushes
         self._flush = 0
+        self._calm_enough = calm
+        self._calm = 0
+        self._is_disturbed = False
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()  # in the order they were written
         self._written: list[tuple[_Key, Mark, Delta]] = []
         self.size_bytes = 0
@@ -53,10 +61,17 @@ class KeptRows:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def mark(self, window: Window, key: Cell) -> Mark | None:
-        """The mark of the row, if it is kept."""
-        kept = self._kept.get((window.name, key))
-        return None if kept is None else kept.mark
+    @property
+    def is_trusted(self) -> bool:
+        """Whether nobody else has changed a row that was kept for so long that it need not be feared."""
+        return self._calm >= self._calm_enough
+
+    def marks(self, window: Window, keys: Iterable[Cell]) -> list[Mark | None]:
+        """The mark of each row, None when it is not kept."""
+        if not self._kept:
+            return [None for _ in keys]
+        found = (self._kept.get((window.name, key)) for key in keys)
+        return [None if kept is None else kept.mark for kept in found]
 
     def take(self, window: Window, key: Cell) -> Delta:
         """The row's state, to be merged into. Raises KeyError when it is not kept."""
@@ -66,14 +81,27 @@ class KeptRows:
         """The transaction wrote this state, which nobody else may change from now on."""
         self._written.append(((window.name, key), mark, state))
 
+    def compared(self, window: Window, keys: Iterable[Cell]) -> None:
+        """The rows were compared with those that are kept; whatever was not taken is another one by now."""
+        for key in keys:
+            if (window.name, key) in self._kept:
+                self._drop((window.name, key))
+                self._is_disturbed = True
+
+    def doubt(self) -> None:
+        """Somebody else has changed rows: which ones is not known."""
+        self._kept.clear()
+        self.size_bytes = 0
+        self._calm = 0
+
     def committed(self) -> None:
         """What was written is what the rows say."""
         self._flush += 1
+        self._calm = 0 if self._is_disturbed else self._calm + 1
+        self._is_disturbed = False
         while self._kept and next(iter(self._kept.values())).flush <= self._flush - self._flushes:
             self._drop(next(iter(self._kept)))
         for key, mark, state in self._written:
-            if key in self._kept:  # somebody else had changed it
-                self._drop(key)
             size = _size(state)
             # What is there stays: were it pushed out, more rows than fit would all push each other out.
             if self.size_bytes + size <= self._limit:
@@ -93,5 +121,5 @@ class KeptRows:
 
 def _size(state: Delta) -> int:
     """What a state takes in memory, roughly (measured: 1.8 KB for two events, 17 KB for 2,000)."""
-    sketches = sum(min(4 * counter.estimate(), 2_100) for counter in (state.users, state.ips))
-    return 1_700 + 50 * len(state.buckets) + sketches
+    sketch = min(4 * state.total, 2_100)
+    return 1_700 + 50 * len(state.buckets) + 2 * sketch

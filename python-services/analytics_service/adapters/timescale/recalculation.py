@@ -17,6 +17,7 @@ from psycopg2.extensions import connection, cursor
 from analytics_service.adapters.timescale.daily import invalidate_days
 from analytics_service.adapters.timescale.retention import HOT, latest, lock_kept_since
 from analytics_service.adapters.timescale.window_store import (
+    Row,
     delete_rows,
     lock_rows,
     prepare_stage,
@@ -129,7 +130,9 @@ def _replace(cur: cursor, batch: Batch, high_risk_threshold: float) -> int:
     else:
         wanted = _merge(read_states(cur, batch.step.source, keys, window.seconds))
     written = [
-        (key, wanted[key], held[key][1] if key in held else 0) for key in keys if key in wanted
+        Row(key, wanted[key], held[key].revision if key in held else 0)
+        for key in keys
+        if key in wanted
     ]
     if written:
         write_rows(cur, window, written)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
-from analytics_service.adapters.timescale.copy_text import lines
+from analytics_service.adapters.timescale.copy_text import array, lines
 from analytics_service.adapters.timescale.kept_rows import KeptRows, Mark
 from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
@@ -36,6 +38,23 @@ _UNLESS_KEPT = sql.SQL(", ").join(
     for column in _READ_COLUMNS
 )
 
+_state_values = itemgetter(*STATE_COLUMNS)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Row:
+    """What a row of a window says or is to say.
+
+    `revision`: the one it was locked at, 0 when there was no row; `written_us`: None when it was locked, otherwise when
+    it is believed to have been written last (epoch microseconds).
+    """
+
+    key: Cell
+    state: Delta
+    revision: int = 0
+    written_us: int | None = None
+
 
 class ConcurrentInsert(Exception):
     """A row appeared between looking and writing: roll the flush back and try it again."""
@@ -51,23 +70,42 @@ def merge_cells(
     """
     if not cells:
         return 0
-    rows = []
     keys = sorted(cells)
-    held = lock_rows(cur, window, keys, kept)
+    held = _held(cur, window, keys, kept)
+    rows = []
     for key in keys:
-        delta, revision = cells[key], 0
-        if key in held:
-            stored, revision = held[key]
-            stored.merge_from(delta)
-            delta = stored
-        rows.append((key, delta, revision))
-    written_at = write_rows(cur, window, rows)
+        row = held.get(key)
+        if row is None:
+            row = Row(key, cells[key])
+        else:
+            row.state.merge_from(cells[key])
+        rows.append(row)
+    try:
+        written_us = write_rows(cur, window, rows)
+    except ConcurrentInsert:
+        if kept is not None:
+            kept.doubt()
+        raise
     if kept is not None:
-        for key, delta, revision in rows:
+        for row in rows:
             # A cell of the flush may be that of other windows, too, and is needed again should the flush be repeated.
-            state = delta if revision else delta.copy()
-            kept.written(window, key, Mark(revision + 1, written_at), state)
+            state = row.state if row.revision else row.state.copy()
+            kept.written(window, row.key, Mark(row.revision + 1, written_us), state)
     return len(rows)
+
+
+def _held(
+    cur: cursor, window: Window, keys: Sequence[Cell], kept: KeptRows | None
+) -> dict[Cell, Row]:
+    """Those of `keys` that have a row: locked, or kept and trusted to be so still, which `write_rows` makes sure of."""
+    if kept is None or not kept.is_trusted:
+        return lock_rows(cur, window, keys, kept)
+    held = {}
+    for key, mark in zip(keys, kept.marks(window, keys), strict=True):
+        if mark is not None:
+            held[key] = Row(key, kept.take(window, key), mark.revision, mark.written_us)
+    others = [key for key in keys if key not in held]
+    return held | lock_rows(cur, window, others)
 
 
 def prepare_stage(cur: cursor) -> None:
@@ -76,7 +114,7 @@ def prepare_stage(cur: cursor) -> None:
         sql.SQL(
             """
             CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS
-            SELECT timestamp, service, revision, {} FROM analytics_metrics_1min WITH NO DATA
+            SELECT timestamp, service, revision, aggregated_at, {} FROM analytics_metrics_1min WITH NO DATA
             """
         ).format(sql.Identifier(STAGE), _names(STATE_COLUMNS))
     )
@@ -84,25 +122,29 @@ def prepare_stage(cur: cursor) -> None:
 
 def lock_rows(
     cur: cursor, window: Window, keys: Sequence[Cell], kept: KeptRows | None = None
-) -> dict[Cell, tuple[Delta, int]]:
-    """State and revision of those of `keys` that have a row, locked in the order given, which must be that of the keys.
+) -> dict[Cell, Row]:
+    """Those of `keys` that have a row, locked in the order given, which must be that of the keys.
 
     A state that `kept` holds as the row has it is taken from there and not read.
     """
+    if not keys:
+        return {}
     times = [key[1] for key in keys]
-    marks = [None if kept is None else kept.mark(window, key) for key in keys]
-    # LATERAL with FOR UPDATE inside: one look into the index for each key, in their order, whatever the planner makes of
-    # a chunk that it has no statistics of yet; a plain join became one pass over all keys for every row, now and then.
+    marks = [None] * len(keys) if kept is None else kept.marks(window, keys)
+    # LATERAL with FOR UPDATE inside: one look into the index for each key, in their order, whatever the planner makes
+    # of a chunk that it has no statistics of yet; of a plain join it made a pass over all keys for every row.
     # The bounds on timestamp let the planner leave out the chunks that cannot hold any of the keys.
     cur.execute(
         sql.SQL(
             """
             SELECT wanted.service, wanted.epoch, held.revision, held.is_kept, {columns}
-            FROM unnest(%(services)s::text[], %(times)s::bigint[], %(revisions)s::bigint[], %(written)s::timestamptz[])
-                AS wanted (service, epoch, revision, written_at)
+            FROM unnest(%(services)s::text[], %(times)s::bigint[], %(revisions)s::bigint[], %(written)s::bigint[])
+                AS wanted (service, epoch, revision, written_us)
             CROSS JOIN LATERAL (
                 SELECT stored.*, coalesce(
-                    stored.revision = wanted.revision AND stored.aggregated_at = wanted.written_at, false
+                    stored.revision = wanted.revision
+                    AND stored.aggregated_at = 'epoch'::timestamptz + wanted.written_us * interval '1 microsecond',
+                    false
                 ) AS is_kept
                 FROM {table} AS stored
                 WHERE stored.service = wanted.service AND stored.timestamp = to_timestamp(wanted.epoch)
@@ -113,9 +155,9 @@ def lock_rows(
         ).format(table=sql.Identifier(window.table), columns=_UNLESS_KEPT),
         {
             "services": [key[0] for key in keys],
-            "times": times,
-            "revisions": [mark and mark.revision for mark in marks],
-            "written": [mark and mark.written_at for mark in marks],
+            "times": array(times),
+            "revisions": array([mark and mark.revision for mark in marks]),
+            "written": array([mark and mark.written_us for mark in marks]),
             "first": datetime.fromtimestamp(min(times), UTC),
             "last": datetime.fromtimestamp(max(times), UTC),
         },
@@ -127,7 +169,9 @@ def lock_rows(
             state = kept.take(window, key)
         else:
             state = Delta.from_state(dict(zip(_READ_COLUMNS, values, strict=True)))
-        held[key] = state, revision
+        held[key] = Row(key, state, revision)
+    if kept is not None:
+        kept.compared(window, keys)
     return held
 
 
@@ -183,37 +227,45 @@ def delete_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> None:
     )
 
 
-def write_rows(
-    cur: cursor, window: Window, cells: Sequence[tuple[Cell, Delta, int]]
-) -> datetime:
-    """Make the rows say what the deltas do; with each the revision it was locked at, 0 when there was no row.
+def write_rows(cur: cursor, window: Window, rows: Sequence[Row]) -> int:
+    """Make the rows of the table say what these do.
 
-    Returns when they were written, which is said by each of them. Raises ConcurrentInsert when one of the rows without a revision has appeared. Does
-    not commit.
+    Returns when they were written (epoch microseconds), which each of them says. Raises ConcurrentInsert when one that
+    should not have been there has appeared, or one that was not locked is not what it was. Does not commit.
     """
-    names = ("timestamp", "service", "revision", *STATE_COLUMNS)
-    rows = []
-    for key, delta, revision in cells:
-        state = delta.to_state()
-        rows.append((_time(key), key[0], revision + 1, *(state[name] for name in STATE_COLUMNS)))
+    cur.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+    ((now_us,),) = cur.fetchall()
+    times = {start: _time_text(start * 1_000_000) for start in {row.key[1] for row in rows}}
+    now = _time_text(now_us)
+    marks = {us: now if us is None else _time_text(us) for us in {row.written_us for row in rows}}
+    values = [
+        (times[row.key[1]], row.key[0], row.revision + 1, marks[row.written_us], *_state_values(row.state.to_state()))
+        for row in rows
+    ]  # fmt: skip
+    names = ("timestamp", "service", "revision", "aggregated_at", *STATE_COLUMNS)
     cur.copy_expert(
         sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(STAGE), _names(names)),
-        io.BytesIO(lines(rows).encode()),
+        io.BytesIO(lines(values).encode()),
         size=1 << 23,  # each piece sent means waiting for Python's lock
     )
-    cur.execute("SELECT clock_timestamp()")
-    ((written_at,),) = cur.fetchall()
     updates = sql.SQL(", ").join(
         sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
-        for name in ("revision", "aggregated_at", *STATE_COLUMNS)
+        for name in ("revision", *STATE_COLUMNS)
     )
+    # A row that was not locked brings the time that it was last written at, which has to be that of the row it meets.
+    # Where it meets none it is inserted with that time, and so gives itself away.
     cur.execute(
         sql.SQL(
             """
-            INSERT INTO {table} AS held ({names}, aggregated_at)
-            SELECT {names}, %s FROM {stage} ORDER BY service COLLATE "C", timestamp
-            ON CONFLICT (service, timestamp) DO UPDATE SET {updates}
-            WHERE held.revision = excluded.revision - 1
+            WITH written AS (
+                INSERT INTO {table} AS held ({names})
+                SELECT {names} FROM {stage} ORDER BY service COLLATE "C", timestamp
+                ON CONFLICT (service, timestamp) DO UPDATE SET aggregated_at = %(now)s, {updates}
+                WHERE held.revision = excluded.revision - 1
+                    AND excluded.aggregated_at IN (held.aggregated_at, %(now)s)
+                RETURNING held.aggregated_at = %(now)s AS is_as_meant
+            )
+            SELECT count(*) FROM written WHERE is_as_meant
             """
         ).format(
             table=sql.Identifier(window.table),
@@ -221,15 +273,15 @@ def write_rows(
             stage=sql.Identifier(STAGE),
             updates=updates,
         ),
-        (written_at,),
+        {"now": now},
     )
-    if cur.rowcount != len(rows):
+    ((written,),) = cur.fetchall()
+    if written != len(rows):
         raise ConcurrentInsert(
-            f"{window.table}: {len(rows) - cur.rowcount} row(s) were created by another worker"
+            f"{window.table}: {len(rows) - written} row(s) were written by another worker"
         )
     cur.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(STAGE)))
-    assert isinstance(written_at, datetime)
-    return written_at
+    return int(now_us)
 
 
 def _names(columns: Sequence[str], prefix: str | None = None) -> sql.Composed:
@@ -238,5 +290,5 @@ def _names(columns: Sequence[str], prefix: str | None = None) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(prefix, column) for column in columns)
 
 
-def _time(key: Cell) -> str:
-    return datetime.fromtimestamp(key[1], UTC).isoformat()
+def _time_text(epoch_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=epoch_us)).isoformat()
