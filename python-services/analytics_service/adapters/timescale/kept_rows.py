@@ -14,7 +14,7 @@ from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
 
 # With 20 services some 100 rows and 2 MB; with 5,000 that are not busy all rows of three windows.
-SIZE_BYTES: Final = 96 << 20
+SIZE_BYTES: Final = 128 << 20
 # Windows that are over fall out of use; what is still written comes by within a few flushes, or can as well be read.
 FLUSHES: Final = 8
 

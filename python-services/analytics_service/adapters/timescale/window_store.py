@@ -27,6 +27,7 @@ STATE_COLUMNS = (
     "avg_risk_score", "high_risk_count", "latency_count", "latency_sum_ms", "latency_buckets",
     "latency_bucket_counts", "risk_count", "risk_sum", "users_sketch", "ips_sketch",
 )  # fmt: skip
+_LARGE_COLUMNS = ("latency_buckets", "latency_bucket_counts", "users_sketch", "ips_sketch")
 _READ_COLUMNS = (
     "total_requests", "failed_requests", "latency_min_ms", "latency_max_ms", "high_risk_count", "latency_count",
     "latency_sum_ms", "latency_buckets", "latency_bucket_counts", "risk_count", "risk_sum", "users_sketch",
@@ -109,15 +110,29 @@ def _held(
 
 
 def prepare_stage(cur: cursor) -> None:
-    """Create this connection's staging table; it empties itself at each commit."""
+    """Create this connection's staging table, which empties itself at each commit, and say how it is to be used."""
+    # What is staged is read back at once: not worth compressing, nor moving out of the row. In the tables it is, and
+    # LZ4, where the server has it, takes a fraction of the time of the default.
+    cur.execute(
+        """
+        SELECT set_config(name, 'lz4', false) FROM pg_settings
+        WHERE name = 'default_toast_compression' AND 'lz4' = any(enumvals)
+        """
+    )
+    cur.execute("SET temp_buffers = '64MB'")
     cur.execute(
         sql.SQL(
             """
-            CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS
+            CREATE TEMPORARY TABLE IF NOT EXISTS {} WITH (toast_tuple_target = 8160) ON COMMIT DELETE ROWS AS
             SELECT timestamp, service, revision, aggregated_at, {} FROM analytics_metrics_1min WITH NO DATA
             """
         ).format(sql.Identifier(STAGE), _names(STATE_COLUMNS))
     )
+    alterations = sql.SQL(", ").join(
+        sql.SQL("ALTER COLUMN {} SET STORAGE EXTERNAL").format(sql.Identifier(column))
+        for column in _LARGE_COLUMNS
+    )
+    cur.execute(sql.SQL("ALTER TABLE {} {}").format(sql.Identifier(STAGE), alterations))
 
 
 def lock_rows(
