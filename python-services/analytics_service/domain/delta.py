@@ -130,15 +130,13 @@ class Delta:
             "high_risk_count": self.high_risk,
         }
 
-    def _latency_figures(
-        self, numbers: list[int], counts: list[int]
-    ) -> tuple[float | None, float | None, float | None, float | None, float | None, float | None]:
+    def _latency_figures(self, numbers: list[int], counts: list[int]) -> tuple[float | None, ...]:
         """Least, p50, p95, p99, greatest, mean."""
         lowest, highest = self.latency_min, self.latency_max
         if lowest is None or highest is None:
             return None, None, None, None, None, None
-        p50, p95, p99 = percentiles(numbers, counts, (50, 95, 99), lowest, highest)
+        middle = percentiles(numbers, counts, (50, 95, 99), lowest, highest)
         mean = self.latency_sum / self.latency_count
         # Rounding may carry the mean of equal values beyond them.
         mean = lowest if mean < lowest else highest if mean > highest else mean
-        return lowest, p50, p95, p99, highest, mean
+        return lowest, *middle, highest, mean
