@@ -2,6 +2,7 @@
 
 Most flushes merge into the rows that the one before has written. A row's revision and the moment of its last write,
 compared under its lock, tell whether it is still the one that is kept: both change with every write, whoever makes it.
+After some flushes in which that was so for all rows, the comparison is left to the write itself.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from analytics_service.domain.windows import Window
 SIZE_BYTES: Final = 128 << 20
 # Windows that are over fall out of use; what is still written comes by within a few flushes, or can as well be read.
 FLUSHES: Final = 8
-
 # So many flushes in a row found nothing changed by others before it is no longer looked at beforehand.
 CALM: Final = 8
 
