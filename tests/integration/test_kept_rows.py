@@ -7,10 +7,12 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from psycopg2.extensions import connection as Connection
 
+from analytics_service.adapters.timescale import window_store
 from analytics_service.adapters.timescale.flush import prepare_connection
 from analytics_service.adapters.timescale.kept_rows import FLUSHES, KeptRows
 from analytics_service.adapters.timescale.window_store import ConcurrentInsert, merge_cells
@@ -256,3 +258,21 @@ def test_somebody_who_writes_a_kept_row_disturbs(connections: list[Connection]) 
     assert not worker.kept.is_trusted
     worker.flush([("a", 4, 5, "u")])
     assert worker.kept.is_trusted
+
+
+def test_a_row_that_appears_says_nothing_against_those_that_are_kept(
+    connections: list[Connection], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, other = Worker(connections[0]), Worker(connections[1])
+    worker.flush([("a", 0, 5, "u")])
+    real = window_store.write_rows
+
+    def write_rows(*arguments: Any) -> int:
+        monkeypatch.setattr(window_store, "write_rows", real)
+        other.flush([("b", 0, 6, "v")])
+        return real(*arguments)
+
+    monkeypatch.setattr(window_store, "write_rows", write_rows)
+    worker.flush([("b", 0, 7, "w")])
+    assert (worker.refused, len(worker.kept)) == (1, 6)
+    assert stored(database)["1hour", "b", START_S] == (2, 13.0, 6.0, 7.0, 2)

@@ -85,7 +85,7 @@ def merge_cells(
     try:
         written_us = write_rows(cur, window, rows)
     except ConcurrentInsert:
-        if kept is not None:
+        if kept is not None and any(row.written_us is not None for row in rows):
             kept.doubt()
         raise
     if kept is not None:
