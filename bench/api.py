@@ -51,7 +51,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SERVICES} services, shorter")
     parser.add_argument("--services", type=int, help="services (200)")
-    parser.add_argument("--only", default="/", help="only requests that begin so")
+    parser.add_argument(
+        "--only", action="append", help="only requests that begin so; may come again"
+    )
     parser.add_argument("--database", help="a database to seed and keep, or one that was kept")
     parser.add_argument("--output", type=Path, default=RESULTS, help="results file (%(default)s)")
     options = parser.parse_args(arguments)
@@ -78,7 +80,8 @@ def _run(
 ) -> tuple[Seeded, list[Measured]]:
     seeded = seed(site, database, TOPIC, options.services, progress)
     with contextlib.closing(site.connect(database)) as conn:
-        wanted = [case for case in cases(conn) if case.path.startswith(options.only)]
+        begins = tuple(options.only or ["/"])
+        wanted = [case for case in cases(conn) if case.path.startswith(begins)]
     plan = QUICK if options.quick else Plan()
     with (
         running_api(site, database, TOPIC) as (api, target),
