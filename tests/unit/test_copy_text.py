@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from datetime import UTC, datetime, timedelta
@@ -85,6 +86,11 @@ def test_field(value: object, text: str) -> None:
 )
 def test_rows_are_read_back_as_they_were(rows: list[list[str | None]]) -> None:
     assert read_rows(lines(rows)) == rows
+
+
+def test_what_is_not_finite_is_not_taken_for_nothing() -> None:
+    assert lines([[math.inf], [None], [1.5]]) == "inf\n\\N\n1.5\n"
+    assert lines([[math.nan], [2.5]]) == "nan\n2.5\n"
 
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

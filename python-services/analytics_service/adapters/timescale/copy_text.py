@@ -51,16 +51,19 @@ def lines(rows: Iterable[Sequence[object]]) -> str:
 
 def _fields(values: Sequence[object]) -> Iterable[str]:
     # JSON has the same numbers, shortest of all that are read back alike, and msgspec writes a column in one go: half
-    # the time of a repr each. (It has none that are not finite, and refuses integers beyond 64 bits.)
+    # the time of a repr each. What is not finite is null there, too, and cannot be told apart: field by field then.
     kinds = set(map(type, values))
     if kinds <= _FLOATS:
-        return json.encode(values).decode()[1:-1].replace("null", NULL).split(",")
+        text = json.encode(values).decode()[1:-1]
+        if text.count("null") == values.count(None):
+            return text.replace("null", NULL).split(",")
     if kinds == _LISTS:
         return ["{" + items + "}" for items in json.encode(values).decode()[2:-2].split("],[")]
     if kinds == _INTEGERS:
         return map(repr, values)
     if kinds == _TEXTS:
-        together = "".join(cast(Sequence[str], values))
+        texts = cast(Sequence[str], values)
+        together = "".join(texts)
         if not any(special in together for special in ESCAPED):
-            return cast(Sequence[str], values)
+            return texts
     return map(field, values)
