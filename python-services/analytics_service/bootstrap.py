@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from kafka.errors import KafkaError
+
 from analytics_service.adapters.kafka.topics import TopicError, create_topics
 from analytics_service.adapters.timescale.connecting import with_retries
 from analytics_service.adapters.timescale.migrations import Migrator
@@ -52,7 +54,11 @@ def publish_settings(pool: Pool, settings: Settings) -> None:
 
 
 def prepare_topics(settings: Settings, sleep: Callable[[float], object] = time.sleep) -> None:
-    """Create missing topics, waiting for the broker as for the database. Raises TopicError in the end."""
+    """Create missing topics, waiting for the broker as for the database.
+
+    A broker that goes away in between is waited for as one that is not up yet. Raises TopicError or KafkaError when
+    the last attempt fails.
+    """
     delay = FIRST_DELAY_S
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -64,7 +70,7 @@ def prepare_topics(settings: Settings, sleep: Callable[[float], object] = time.s
                     f" ({outcome.detail})" if outcome.detail else "",
                 )
             return
-        except TopicError as error:
+        except (TopicError, KafkaError) as error:
             if attempt == ATTEMPTS:
                 raise
             logger.warning(

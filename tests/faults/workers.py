@@ -140,7 +140,9 @@ class Workers:
                 ended = [w for w in self.all if not w.ending and w.process.exit_code is not None]
                 for worker in ended:
                     worker.ending = True
-                    self._problem(f"{worker.name} ended by itself with {worker.process.exit_code}")
+                    last = (worker.process.output.splitlines() or ["silence"])[-1]
+                    code = worker.process.exit_code
+                    self._problem(f"{worker.name} ended by itself with {code}: {last}")
                     self.start()
 
     def _problem(self, text: str) -> None:
