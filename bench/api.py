@@ -25,13 +25,13 @@ from bench.progress import Progress
 from bench.running import measuring_site, run_bench
 from bench.site import ROOT, Site
 
-QUICK = Plan(paced_s=6.0, saturated_s=1.0, alone_s=2.0)
+QUICK = Plan(rounds=1, paced_s=6.0, saturated_s=1.0, alone_s=2.0)
 QUICK_SERVICES = 50
 TOPIC = "bench-api"
 RESULTS = ROOT / "bench" / "results" / "api.json"
 EXAMPLES = """\
 examples:
-  python -m bench.api                     seeds some 4 million windows, then measures: about 25 minutes
+  python -m bench.api                     seeds some 4 million windows, then measures: about 30 minutes
   python -m bench.api --quick             a quarter of the services, shorter
   python -m bench.api --only /overview    only requests that begin so
   set -a; . ./.stack.env; set +a          (of `make stack`) with servers that stay up

@@ -11,7 +11,8 @@ from bench.api_seed import Seeded
 from bench.outcome import write
 
 HEADINGS: Final = (
-    "request", "p95 promised", "paced p50", "p95", "p99", "", "saturated p95", "requests/s", "CPU API", "database",
+    "request", "p95 promised", "paced p50", "p95", "of rounds", "p99", "", "saturated p95", "requests/s",
+    "CPU API", "database",
 )  # fmt: skip
 _WIDEST: Final = 52
 
@@ -36,7 +37,7 @@ def report(
     print(f"seed: {seeded.windows:,} windows, {seeded.rate:,.0f} rows/s")
     print(
         f"{CLIENTS} clients; paced: each asks every {PACE_S:g} s (the promise is about these);"
-        " saturated: each asks again at once; times in ms"
+        " medians of the rounds; saturated: each asks again at once; times in ms"
     )
     print(table(measured))
     return kept
@@ -49,8 +50,8 @@ def table(measured: Sequence[Measured]) -> str:
         rows.append(_cells(each))
         if each.alone is not None:
             alone = each.alone
-            figures = [f"{ms:.1f}" for ms in (alone.p50_ms, alone.p95_ms, alone.p99_ms)]
-            rows.append(("  one client, now and then", "", *figures, "", "", "", "", ""))
+            p50, p95, p99 = (f"{ms:.1f}" for ms in (alone.p50_ms, alone.p95_ms, alone.p99_ms))
+            rows.append(("  one client, now and then", "", p50, p95, "", p99, "", "", "", "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     texts = [
         "  ".join(
@@ -68,9 +69,10 @@ def _cells(each: Measured) -> tuple[str, ...]:
     return (
         each.path if len(each.path) <= _WIDEST else each.path[: _WIDEST - 3] + "...",
         f"{each.limit_ms:.0f}",
-        f"{each.paced.p50_ms:.1f}",
-        f"{each.paced.p95_ms:.1f}",
-        f"{each.paced.p99_ms:.1f}",
+        f"{each.middle(50):.1f}",
+        f"{each.middle(95):.1f}",
+        "{:.1f}-{:.1f}".format(*each.spread(95)),
+        f"{each.middle(99):.1f}",
         "pass" if each.kept else "MISS",
         f"{each.saturated.p95_ms:.1f}",
         f"{each.saturated.per_second:,.0f}",

@@ -81,7 +81,7 @@ def seed(site: Site, database: str, topic: str, services: int, progress: Progres
             make_shapes(conn, services)
             progress.say("made the days of which the months are laid out")
             api_people.fill(conn, topic)
-        _lay_out_windows(site, database, conn, seeded, progress)
+        lay_out_windows(site, database, conn, seeded, progress)
         _write_raw(conn, topic, seeded)
         progress.say("raw events are there; cleaning up")
         with conn.cursor() as cur:
@@ -125,14 +125,20 @@ def note_level(conn: connection, window: Window, until_s: int) -> None:
             cur.execute("UPDATE daily_level SET marked_before = to_timestamp(%s)", (until_s,))
 
 
-def _lay_out_windows(
-    site: Site, database: str, conn: connection, seeded: Seeded, progress: Progress
+def lay_out_windows(
+    site: Site,
+    database: str,
+    conn: connection,
+    seeded: Seeded,
+    progress: Progress,
+    not_before_s: float = 0.0,
 ) -> None:
+    """Rows of every level for what the tiers hold and is not there yet; `not_before_s`: nor for earlier than that."""
     held, there = kept_since(conn), laid_out_until(conn)
     began = time.monotonic()
     for window in (*WINDOWS, DAY):
         until_s = due_until(conn, window, int(time.time()))
-        since_s = there.get(window.name, held[window.tier])
+        since_s = max(there.get(window.name, held[window.tier]), int(not_before_s))
         pieces = list(slices(window, since_s, until_s, SLICE_S[window.name]))
         for rows in _in_parallel(site, database, pieces):
             seeded.rows[window.table] += rows

@@ -58,7 +58,7 @@ def run_live(
     with site.worker(database, topic, topic) as worker:
         worker.wait_for(SESSION_BEGAN, SECONDS_TO_BEGIN)
         conn = site.connect(database)
-        with _producer(site, topic, rate, seconds, services) as producer:
+        with paced_producer(site, topic, rate, seconds, services) as producer:
             producer.wait_for(READY, SECONDS_TO_BEGIN + seconds)
             polls = _poll(
                 conn, worker, topic, site.partitions, int(rate * seconds), seconds, progress
@@ -87,7 +87,8 @@ def run_live(
     )
 
 
-def _producer(site: Site, topic: str, rate: int, seconds: float, services: int) -> Child:
+def paced_producer(site: Site, topic: str, rate: int, seconds: float, services: int) -> Child:
+    """Sends events round the partitions at that rate; says READY when it begins, notes in <topic>.npz when it sent."""
     arguments = {
         "--broker": site.stack.kafka_bootstrap_servers,
         "--topic": topic,

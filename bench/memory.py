@@ -96,7 +96,7 @@ def _backlog(site: Site, topic: str, events: int, progress: Progress) -> int:
         conn = site.connect(database)
         with site.worker(database, topic, f"{database}-group") as worker:
             worker.wait_for(SESSION_BEGAN, SECONDS_TO_BEGIN)
-            _wait_stored(conn, worker, events, progress)
+            wait_stored(conn, worker, events, progress)
             peak = peak_memory_bytes(worker.pid)
         verify_raw_rows(conn, site.ends(topic))
         verify_totals(conn, events)
@@ -125,9 +125,10 @@ def _crawl(site: Site, topic: str, options: argparse.Namespace, progress: Progre
     return peak
 
 
-def _wait_stored(
+def wait_stored(
     conn: psycopg2.extensions.connection, worker: Child, events: int, progress: Progress
 ) -> None:
+    """Return once so many events are stored. Raises WrongResult when that takes too long."""
     end = time.monotonic() + LONGEST_S
     while (stored := _stored(conn)) < events:
         worker.check()

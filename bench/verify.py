@@ -43,18 +43,21 @@ def verify_raw_rows(conn: connection, sent: Mapping[int, int]) -> None:
         )
 
 
-def verify_totals(conn: connection, events: int) -> None:
-    """The counts of each window table add up to `events`. Raises WrongResult."""
+def verify_totals(conn: connection, events: int, before: Mapping[str, int] | None = None) -> None:
+    """The counts of each window table add up to `events` and what was there `before`. Raises WrongResult."""
     for window in WINDOWS:
-        with conn.cursor() as cur:
-            cur.execute(
-                sql.SQL("SELECT coalesce(sum(total_requests), 0)::bigint FROM {}").format(
-                    _table(window)
-                )
-            )
-            row = cur.fetchone()
-        if row is None or row[0] != events:
-            raise WrongResult(f"the {window} windows add up to {row}, not to {events}")
+        found = total_events(conn, window) - (0 if before is None else before[window])
+        if found != events:
+            raise WrongResult(f"the {window} windows add up to {found}, not to {events}")
+
+
+def total_events(conn: connection, window: str) -> int:
+    """What the counts of a window's table add up to."""
+    statement = sql.SQL("SELECT coalesce(sum(total_requests), 0)::bigint FROM {}")
+    with conn.cursor() as cur:
+        cur.execute(statement.format(_table(window)))
+        ((total,),) = cur.fetchall()
+    return int(total)
 
 
 def verify_windows(conn: connection, expected: Mapping[str, Mapping[Key, Figures]]) -> int:

@@ -70,6 +70,11 @@ FLUSH_ROWS = Histogram(
 FLUSH_FAILURES = Counter(
     "stacklens_flush_failures", "Flushes rolled back, by cause.", ["cause"], registry=REGISTRY
 )
+VACUUMS = Counter(
+    "stacklens_vacuums",
+    "Times that a chunk of a window's table was vacuumed because it held as many dead rows as living ones.",
+    registry=REGISTRY,
+)
 DEAD_LETTERS_PENDING = Gauge(
     "stacklens_dead_letters_pending", "Dead letters nobody has dealt with.", registry=REGISTRY
 )

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.adapters.timescale import window_store
 from analytics_service.adapters.timescale.flush import prepare_connection
 from analytics_service.adapters.timescale.kept_rows import FLUSHES, KeptRows
-from analytics_service.adapters.timescale.window_store import ConcurrentInsert, merge_cells
+from analytics_service.adapters.timescale.window_store import (
+    ConcurrentInsert,
+    merge_cells,
+    merge_window,
+)
 from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.events import Event
 from analytics_service.domain.folding import fold_events
-from analytics_service.domain.windows import WINDOWS
+from analytics_service.domain.windows import WINDOWS, Window
 from tests.databases import Database
 
 START_S = int(datetime(2026, 11, 20, 10, tzinfo=UTC).timestamp())
@@ -28,13 +34,21 @@ SERVICES = ("a", "b")
 NEVER = 10**9  # so many calm flushes that kept rows are never trusted
 # What an event says, with when it was: service, second, latency in whole ms, user.
 Told = tuple[str, int, int, str]
+Merge = Callable[[Cursor, Window, dict[Cell, Delta], KeptRows], int]
 
 
 class Worker:
     """One that flushes, with rows of its own kept."""
 
-    def __init__(self, connection: Connection, size_bytes: int = 10**6, calm: int = NEVER) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        size_bytes: int = 10**6,
+        calm: int = NEVER,
+        merge: Merge = merge_cells,
+    ) -> None:
         self.connection = connection
+        self._merge = merge
         self.kept = KeptRows(size_bytes, calm=calm)
         self.refused = 0
 
@@ -48,7 +62,7 @@ class Worker:
         try:
             with self.connection.cursor() as cursor:
                 for window in WINDOWS:
-                    merge_cells(cursor, window, roll_up(minutes, window), self.kept)
+                    self._merge(cursor, window, roll_up(minutes, window), self.kept)
         except ConcurrentInsert:
             self.kept.rolled_back()
             self.connection.rollback()
@@ -129,13 +143,19 @@ def stored(database: Database) -> dict[object, object]:
 @pytest.mark.parametrize(
     ("size_bytes", "calm"), [(10**6, NEVER), (12_000, NEVER), (10**6, 0), (12_000, 2)]
 )
+@pytest.mark.parametrize("merge", [merge_cells, merge_window])
 def test_rows_say_what_the_events_do_whoever_writes(
-    database: Database, connections: list[Connection], seed: int, size_bytes: int, calm: int
+    database: Database,
+    connections: list[Connection],
+    seed: int,
+    size_bytes: int,
+    calm: int,
+    merge: Merge,
 ) -> None:
     dice = random.Random(size_bytes + seed)
     workers = [
-        Worker(connections[0], size_bytes, calm),
-        Worker(connections[1], size_bytes, calm),
+        Worker(connections[0], size_bytes, calm, merge),
+        Worker(connections[1], size_bytes, calm, merge),
         Worker(connections[2], 0),
     ]
     told: list[Told] = []
@@ -166,8 +186,41 @@ def test_rows_say_what_the_events_do_whoever_writes(
         most = max(most, workers[0].kept.size_bytes, workers[1].kept.size_bytes)
     assert done["flush"] > 10
     assert 0 < most <= size_bytes
-    assert (workers[0].refused + workers[1].refused > 0) == (calm < NEVER)
+    is_refused = merge is merge_cells and calm < NEVER
+    assert (workers[0].refused + workers[1].refused > 0) == is_refused
     assert len(workers[2].kept) == 0
+
+
+@pytest.mark.parametrize(("times", "refused"), [(1, 0), (2, 0), (3, 1)])
+def test_a_row_that_somebody_else_makes_first_takes_back_its_window_alone(
+    connections: list[Connection],
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    times: int,
+    refused: int,
+) -> None:
+    worker, other = Worker(connections[0], merge=merge_window), Worker(connections[1])
+    other.flush([("z", 0, 1, "u")])  # makes the chunks, for which one would wait
+    told = [(service, 301, 7, "w") for service in "abcd"]
+    real = window_store.write_rows
+    appearing = iter([("abcd"[place], 400, 6, "v") for place in range(times)])
+
+    def write_rows(cursor: Cursor, window: Window, rows: list[window_store.Row]) -> int:
+        if cursor.connection is worker.connection and window.name == "5min":
+            for event in itertools.islice(appearing, 1):
+                told.append(event)
+                other.flush([event])
+        return real(cursor, window, rows)
+
+    monkeypatch.setattr(window_store, "write_rows", write_rows)
+    with worker.connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE written_before (one int)")
+    worker.flush(told[:])
+    assert worker.refused == refused
+    assert len(told) == 4 + times
+    assert stored(database) == expected([*told, ("z", 0, 1, "u")], {})
+    remains = database.rows("SELECT to_regclass('written_before') IS NOT NULL") == [(True,)]
+    assert remains == (refused == 0), "what the transaction had written before"
 
 
 @pytest.mark.parametrize("calm", [NEVER, 0])

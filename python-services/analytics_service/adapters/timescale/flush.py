@@ -27,7 +27,7 @@ from analytics_service.adapters.timescale.replays import (
     mark_failed_again,
     mark_replayed,
 )
-from analytics_service.adapters.timescale.window_store import merge_cells, prepare_stage
+from analytics_service.adapters.timescale.window_store import merge_window, prepare_stage
 from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
 from analytics_service.ingest.work import Work
@@ -78,7 +78,7 @@ def flush(
     """Write `work` and advance its offsets, all or nothing; the caller commits or rolls back.
 
     `prepared` was made of `work`; `kept` are window rows of earlier flushes, told by the caller how this one ended.
-    Raises OwnershipLost when another worker moved an offset, ConcurrentInsert when a window row appeared meanwhile,
+    Raises OwnershipLost when another worker moved an offset, ConcurrentInsert when window rows keep appearing,
     ReplaysSettled when a replayed dead letter is not pending any more, and psycopg2 errors.
     """
     session = work.session
@@ -101,9 +101,11 @@ def flush(
         window_rows = 0
         for window in windows:
             cells = _at_or_after(prepared.cells[window.name], limits[window.tier], window, below)
-            window_rows += merge_cells(cur, window, cells, kept)
+            window_rows += merge_window(cur, window, cells, kept)
             if window is windows[-1]:  # the coarsest: days are merged from its rows
                 invalidate_days(cur, cells, time.time())
+        # Otherwise it is told once a second at most how many rows are dead, and tables grow meanwhile: see `vacuuming`.
+        cur.execute("SELECT pg_stat_force_next_flush()")
         return FlushResult(
             work.events,
             raw_rows,

@@ -40,6 +40,9 @@ _UNLESS_KEPT = sql.SQL(", ").join(
     for column in _READ_COLUMNS
 )
 
+# Rows that others make at the same moment are there when one looks again; only a deletion in between makes a third.
+MERGE_ATTEMPTS = 3
+
 _state_values = itemgetter(*STATE_COLUMNS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,6 +63,28 @@ class Row:
 
 class ConcurrentInsert(Exception):
     """A row appeared between looking and writing, or is not what it was believed to be: roll back and try again."""
+
+
+def merge_window(
+    cur: cursor, window: Window, cells: Mapping[Cell, Delta], kept: KeptRows | None = None
+) -> int:
+    """As `merge_cells`, but one that meets a ConcurrentInsert takes back what it has written and looks again.
+
+    So workers that reach a new minute together do not take back their whole transactions, raw rows included. Raises
+    ConcurrentInsert when that happens MERGE_ATTEMPTS times.
+    """
+    for attempt in range(1, MERGE_ATTEMPTS + 1):
+        cur.execute("SAVEPOINT merge_window")
+        try:
+            rows = merge_cells(cur, window, cells, kept)
+        except ConcurrentInsert:
+            if attempt == MERGE_ATTEMPTS:
+                raise
+            cur.execute("ROLLBACK TO SAVEPOINT merge_window")
+        else:
+            cur.execute("RELEASE SAVEPOINT merge_window")
+            return rows
+    raise AssertionError("the last attempt returns or raises")
 
 
 def merge_cells(

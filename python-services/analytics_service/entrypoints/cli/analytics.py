@@ -53,6 +53,7 @@ def run(settings: Settings) -> None:
     from analytics_service.entrypoints.worker import create_worker  # pylint: disable=import-outside-toplevel
     from analytics_service.heap import keep_heap_small  # pylint: disable=import-outside-toplevel
     from analytics_service.ingest.service import IngestService  # pylint: disable=import-outside-toplevel
+    from analytics_service.ingest.vacuuming import Vacuuming  # pylint: disable=import-outside-toplevel
 
     # Decoding, fetching and flushing share the interpreter; with the default of 5 ms the flush thread would wait that
     # long after each piece it sends.
@@ -76,12 +77,15 @@ def run(settings: Settings) -> None:
     app = create_worker(settings, service)
     alerting = AlertingService(settings)
     alerting.start()
+    vacuuming = Vacuuming(settings)
+    vacuuming.start()
     watch = start_watchdog(health)
     try:
         execute(app)
     finally:
         watch.set()
         alerting.stop()
+        vacuuming.stop()
         service.close()
         server.stop()
     logger.info("stopped")
