@@ -79,13 +79,18 @@ class Measured:
     alone: Times | None = None
 
     def middle(self, percent: int) -> float:
-        """The median of the paced rounds' p50, p95 or p99, in milliseconds."""
+        """The median of the paced rounds' p50 or p95, in milliseconds."""
         return statistics.median(self._of_rounds(percent))
 
     def spread(self, percent: int) -> tuple[float, float]:
         """The least and the largest of them."""
         found = self._of_rounds(percent)
         return min(found), max(found)
+
+    @property
+    def worst_ms(self) -> float:
+        """The longest paced answer of all rounds."""
+        return max(times.worst_ms for times in self.paced)
 
     def _of_rounds(self, percent: int) -> list[float]:
         return [getattr(times, f"p{percent}_ms") for times in self.paced]
@@ -156,6 +161,7 @@ class Measuring:
                 )
             for number in range(2, self._plan.rounds + 1):
                 for place, it in enumerate(measured):
+                    _ask(it.path, CLIENTS, _FIRST_S, _FIRST_S)
                     paced = times_of(_ask(it.path, CLIENTS, self._plan.paced_s, PACE_S))
                     measured[place] = replace(it, paced=[*it.paced, paced])
                     progress.say(f"round {number}, {it.path}: paced p95 {paced.p95_ms:.1f} ms")

@@ -106,6 +106,8 @@ def _of_load(what: str, load: LoadResult) -> list[Line]:
     if load.session_cpu_s is not None:
         session = [load.session_cpu_s * cpu_us]
         lines.append(Line("  CPU an event: its database session", session, "{:.1f} us"))
+        vacuum = [(load.vacuum_cpu_s or 0.0) * cpu_us]
+        lines.append(Line("  CPU an event: vacuuming", vacuum, "{:.1f} us"))
     memory = [load.peak_memory_bytes / 1e6]
     lines.append(Line("  peak memory", memory, "{:.0f} MB", Promise("most", MEMORY_MB)))
     return lines
@@ -138,6 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
             aged = [among_days(site, days, options.events, progress) for days in options.days]
             backlogs = [backlog(site, events, progress) for events in options.backlog]
             content = {
+                "services": SERVICES,
                 "days": [asdict(each) for each in aged],
                 "backlogs": [asdict(each) for each in backlogs],
             }

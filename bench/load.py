@@ -27,7 +27,10 @@ LONGEST_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """One pass over the topic; CPU seconds from the first fetch on, None where the database is elsewhere."""
+    """One pass over the topic; CPU seconds from the first fetch on, None where the database is elsewhere.
+
+    `session_cpu_s`: of the session of the flushes; `vacuum_cpu_s`: of that in which the worker vacuums.
+    """
 
     events: int
     seconds: float
@@ -35,6 +38,7 @@ class LoadResult:
     peak_memory_bytes: int
     worker_cpu_s: float
     session_cpu_s: float | None
+    vacuum_cpu_s: float | None
     wal_bytes: int
 
     @property
@@ -74,14 +78,15 @@ def run_load(site: Site, database: str, topic: str, group: str, progress: Progre
         ended = _wait_for_end(conn, worker, topic, events, progress)
         cpu = cpu_seconds(worker.pid) - cpu
         memory = peak_memory_bytes(worker.pid)
-        session_cpu = site.database_cpu_seconds(_pid_of_flushes(conn))
+        session_cpu = site.database_cpu_seconds(_pid_of_session(conn, "flush"))
+        vacuum_cpu = site.database_cpu_seconds(_pid_of_session(conn, "vacuum"))
         status = worker.stop()
     if status != 0:
         raise worker.trouble(f"ended with exit status {status} on SIGTERM")
     wal_bytes = _wal_position(conn) - wal
     conn.close()
     seconds, from_start = ended - began, ended - worker.started_at
-    return LoadResult(events, seconds, from_start, memory, cpu, session_cpu, wal_bytes)
+    return LoadResult(events, seconds, from_start, memory, cpu, session_cpu, vacuum_cpu, wal_bytes)
 
 
 def _wait_for_end(
@@ -106,14 +111,15 @@ def _wait_for_end(
     raise worker.trouble(f"stored {stored} of {events} events in {LONGEST_S:g} s")
 
 
-def _pid_of_flushes(conn: connection) -> int:
-    """The server process that the worker's flushes run in."""
+def _pid_of_session(conn: connection, what: str) -> int:
+    """The server process of one of the worker's sessions; 0 when there is none."""
     with conn.cursor() as cur:
         cur.execute(
             """
             SELECT pid FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = 'stacklens-analytics flush'
-            """
+            WHERE datname = current_database() AND application_name = %s
+            """,
+            (f"stacklens-analytics {what}",),
         )
         row = cur.fetchone()
     return int(row[0]) if row else 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from analytics_service.adapters.timescale.migrations import Migrator
@@ -60,6 +60,7 @@ class Wide:
     rate: float
     worker_cpu_us: float
     session_cpu_us: float
+    vacuum_cpu_us: float
     wal_bytes: float
     peak_memory_bytes: int
     live: LiveResult
@@ -114,6 +115,7 @@ def widen(
         load.rate,
         1e6 * load.worker_cpu_s / events,
         1e6 * (load.session_cpu_s or 0.0) / events,
+        1e6 * (load.vacuum_cpu_s or 0.0) / events,
         load.wal_bytes / events,
         max(load.peak_memory_bytes, live.peak_memory_bytes),
         live,
@@ -140,6 +142,7 @@ def lines_of(shared: list[Shared], wide: list[Wide]) -> list[Line]:
         lines.append(
             Line("  CPU an event: its database session", [one.session_cpu_us], "{:.1f} us")
         )
+        lines.append(Line("  CPU an event: vacuuming", [one.vacuum_cpu_us], "{:.1f} us"))
         lines.append(Line("  WAL an event", [one.wal_bytes], "{:,.0f} B"))
         many = one.services > SERVICES[0]
         limits = (3.0, 600) if many else (1.0, 300)
@@ -211,7 +214,12 @@ def main(arguments: list[str] | None = None) -> int:
                 for services in SERVICES
             ]
             lines = lines_of(shared, wide)
-            content = {"events": options.events}
+            content = {
+                "events": options.events,
+                "rate": options.rate,
+                "workers": [asdict(each) for each in shared],
+                "services": [asdict(each) for each in wide],
+            }
             return outcome.report(options.output, "scale", surroundings, content, lines)
 
     return run_bench(measure, options.output, progress)

@@ -7,11 +7,13 @@ import threading
 from typing import Final
 
 import psycopg2
+from psycopg2.errors import QueryCanceled
+from psycopg2.extensions import connection
 
 from analytics_service import metrics
 from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.adapters.timescale.lasting import LastingConnection
-from analytics_service.adapters.timescale.vacuuming import overgrown, vacuum
+from analytics_service.adapters.timescale.vacuuming import Overgrown, overgrown, vacuum
 from analytics_service.config import Settings
 from analytics_service.domain.windows import WINDOWS
 
@@ -19,9 +21,10 @@ logger = logging.getLogger(__name__)
 
 # Two flushes of a quiet worker: each of them leaves as many dead rows as a table of few windows has living ones.
 EVERY_S: Final = 0.5
-STOP_S: Final = 5.0
-# Nobody waits for a vacuum, and no transaction of its own stays open.
-SESSION: Final = "SET statement_timeout = '60s'; SET TimeZone = 'UTC'"
+AFTER_TROUBLE_S: Final = 10.0
+STOP_S: Final = 1.0
+# What takes longer is autovacuum's. Archiving, which waits for a vacuum, tries for longer than this.
+SESSION: Final = "SET statement_timeout = '10s'; SET TimeZone = 'UTC'"
 
 
 class Vacuuming:
@@ -32,6 +35,8 @@ class Vacuuming:
             parameters(settings, application_name="stacklens-analytics vacuum"), SESSION
         )
         self._tables = [window.table for window in WINDOWS]
+        # Dead rows that a vacuum had to leave, for a transaction that is open elsewhere may still see them.
+        self._left: dict[int, int] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vacuum", daemon=True)
 
@@ -40,25 +45,47 @@ class Vacuuming:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the vacuum under way, or let it be broken off."""
+        """End. A vacuum under way is not waited for: the server ends it by itself."""
         self._ended.set()
         self._thread.join(STOP_S)
 
-    def _run(self) -> None:
-        while not self._ended.wait(EVERY_S):
-            self._look()
-        self._database.discard()
-
-    def _look(self) -> None:
+    def look(self) -> bool:
+        """Vacuum what is overgrown; whether there was no trouble."""
         try:
             conn = self._database.get()
             conn.autocommit = True
-            for chunk in overgrown(conn, self._tables):
-                if self._ended.is_set():
-                    return
-                vacuum(conn, chunk)
-                metrics.VACUUMS.inc()
+            found = overgrown(conn, self._tables)
+            left = {one.relation: self._left.get(one.relation, 0) for one in found}
+            # What was left is looked at again when it has doubled: a backup may hold it fast for an hour.
+            due = [one for one in found if one.dead_rows >= 2 * left[one.relation]]
+            self._left = left
+            if due:
+                self._vacuum(conn, due)
+                self._left |= {one.relation: one.dead_rows for one in overgrown(conn, self._tables)}
         except psycopg2.Error as error:
             # Autovacuum does it a minute later; the database's trouble is told by those who need it.
             logger.info("tables were not vacuumed: %s", self._database.why(error))
             self._database.discard()
+            return False
+        except Exception:  # pylint: disable=broad-exception-caught  # the next look may succeed; this one is told
+            logger.exception("vacuuming failed")
+            self._database.discard()
+            return False
+        return True
+
+    def _run(self) -> None:
+        wait_s = EVERY_S
+        while not self._ended.wait(wait_s):
+            wait_s = EVERY_S if self.look() else AFTER_TROUBLE_S
+        self._database.discard()
+
+    def _vacuum(self, conn: connection, due: list[Overgrown]) -> None:
+        # A chunk and its out-of-line values are vacuumed together.
+        for chunk in {(one.schema, one.name): one for one in due}.values():
+            if self._ended.is_set():
+                return
+            try:
+                if vacuum(conn, chunk):
+                    metrics.VACUUMS.inc()
+            except QueryCanceled as error:
+                logger.info("%s was left to autovacuum: %s", chunk.name, self._database.why(error))

@@ -40,8 +40,8 @@ _UNLESS_KEPT = sql.SQL(", ").join(
     for column in _READ_COLUMNS
 )
 
-# Rows that others make at the same moment are there when one looks again; only a deletion in between makes a third.
-MERGE_ATTEMPTS = 3
+# Rows that others make at the same moment are there when one looks again; each worker may be ahead with another one.
+MERGE_ATTEMPTS = 5
 
 _state_values = itemgetter(*STATE_COLUMNS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,9 +68,9 @@ class ConcurrentInsert(Exception):
 def merge_window(
     cur: cursor, window: Window, cells: Mapping[Cell, Delta], kept: KeptRows | None = None
 ) -> int:
-    """As `merge_cells`, but one that meets a ConcurrentInsert takes back what it has written and looks again.
+    """As `merge_cells`, but where that raises ConcurrentInsert, what it has written is taken back and it looks again.
 
-    So workers that reach a new minute together do not take back their whole transactions, raw rows included. Raises
+    So workers that reach a new minute together need not take back their whole transactions, raw rows included. Raises
     ConcurrentInsert when that happens MERGE_ATTEMPTS times.
     """
     for attempt in range(1, MERGE_ATTEMPTS + 1):

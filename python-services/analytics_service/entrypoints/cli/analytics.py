@@ -84,8 +84,8 @@ def run(settings: Settings) -> None:
         execute(app)
     finally:
         watch.set()
-        alerting.stop()
         vacuuming.stop()
+        alerting.stop()
         service.close()
         server.stop()
     logger.info("stopped")
