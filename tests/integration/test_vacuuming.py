@@ -222,6 +222,7 @@ def test_tables_that_are_not_there_are_nobodys_concern(conn: Connection) -> None
     assert overgrown(conn, ["public.no_such_table"]) == []
 
 
+@pytest.mark.slow
 def test_a_worker_vacuums_what_it_rewrites(way: WholeWay) -> None:
     """Every flush rewrites the rows of the live windows; the worker goes on when vacuuming fails."""
     worker = way.start().wait_ready()
