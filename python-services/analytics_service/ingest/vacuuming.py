@@ -7,7 +7,7 @@ import threading
 from typing import Final
 
 import psycopg2
-from psycopg2.errors import QueryCanceled
+from psycopg2.errorcodes import QUERY_CANCELED
 from psycopg2.extensions import connection
 
 from analytics_service import metrics
@@ -87,5 +87,7 @@ class Vacuuming:
             try:
                 if vacuum(conn, chunk):
                     metrics.VACUUMS.inc()
-            except QueryCanceled as error:
+            except psycopg2.Error as error:
+                if error.pgcode != QUERY_CANCELED:
+                    raise
                 logger.info("%s was left to autovacuum: %s", chunk.name, self._database.why(error))
