@@ -72,7 +72,7 @@ FLUSH_FAILURES = Counter(
 )
 VACUUMS = Counter(
     "stacklens_vacuums",
-    "Times that a chunk of a window's table was vacuumed because it held as many dead rows as living ones.",
+    "Times that a chunk of a window's table was vacuumed because much of it was dead.",
     registry=REGISTRY,
 )
 DEAD_LETTERS_PENDING = Gauge(

@@ -103,7 +103,7 @@ def size(database: Database, chunk: str) -> int:
     return int(database.rows("SELECT pg_total_relation_size(%s::regclass)", chunk)[0][0])
 
 
-def test_a_chunk_is_overgrown_with_as_many_dead_as_living_and_is_filled_again(
+def test_a_chunk_is_overgrown_when_much_of_it_is_dead_and_is_filled_again(
     database: Database, conn: Connection
 ) -> None:
     chunk = fill(database, 0, ROWS)
@@ -122,12 +122,12 @@ def test_a_large_table_is_not_looked_through_for_a_few_dead(
 ) -> None:
     chunk = fill(database, 0, ROWS)
     values = out_of_line(database, chunk)
-    rewrite(database, ROWS // 2)
+    rewrite(database, ROWS // 3)
     dead = "SELECT pg_stat_get_dead_tuples(%s::oid)"
     wait_until(lambda: database.rows(dead, values)[0][0] > LEAST_DEAD, SEEN_S, "it is known")
     assert overgrown(conn, [TABLE]) == []
     rewrite(database, ROWS)
-    assert found(conn, values).dead_rows >= 3 * ROWS
+    assert found(conn, values).dead_rows > 2 * ROWS
 
 
 def test_who_is_at_it_already_is_left_alone(database: Database, conn: Connection) -> None:
@@ -173,7 +173,8 @@ def test_what_a_vacuum_has_to_leave_is_left_until_it_has_doubled(
     vacuum_all(conn)
     assert looked() == 2
     rewrite(database, ROWS)
-    assert found(conn, values).dead_rows < 2 * left, "as if nothing had ever been left"
+    rewrite(database, ROWS)
+    assert found(conn, values).dead_rows < 2 * 3 * left, "as if nothing had ever been left"
     assert looked() == 3
 
 

@@ -1,9 +1,9 @@
 """Giving free the space that rewritten rows leave behind, before autovacuum would look.
 
 The rows of live windows are rewritten with every flush, their large values out of line. Within the minute that
-autovacuum takes to look again, a table of few rows grows to a hundred times its size. What is vacuumed as soon as it
-holds as many dead rows as living ones never grows to much more than twice its size, and each row written pays for about
-one row looked at, however large the table.
+autovacuum takes to look again, a table of few rows grows to a hundred times its size. What is vacuumed as soon as a
+third of it is dead hardly grows to more than twice its size, and each row written pays for about three rows looked at,
+however large the table.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from psycopg2.extensions import connection
 
 # Below that there is nothing to gain: a few pages.
 LEAST_DEAD = 100
-# Out-of-line values have a table of their own, with dead rows of its own; it is vacuumed with the chunk it belongs to.
-# Whoever vacuums or changes a table holds that lock.
+# About what one row of out-of-line values takes. They have a table of their own, with dead rows of its own, which is
+# vacuumed with the chunk it belongs to. How many of them are alive the server only guesses, and more with every vacuum
+# beside a flush, so the size of the file is asked. Whoever vacuums or changes a table holds that lock.
+VALUE_BYTES = 2_000
 _OVERGROWN = """
     SELECT space.nspname, chunk.relname, relation.oid::bigint, pg_stat_get_dead_tuples(relation.oid)
     FROM unnest(%(tables)s::text[]) AS parent (name)
@@ -25,21 +27,24 @@ _OVERGROWN = """
     INNER JOIN pg_class AS chunk ON chunk.oid = link.inhrelid
     INNER JOIN pg_namespace AS space ON space.oid = chunk.relnamespace
     CROSS JOIN LATERAL (VALUES (chunk.oid), (chunk.reltoastrelid)) AS relation (oid)
-    WHERE relation.oid <> 0
-        AND pg_stat_get_dead_tuples(relation.oid) >= greatest(%(least)s, pg_stat_get_live_tuples(relation.oid))
-        AND NOT EXISTS (
-            SELECT FROM pg_locks AS held
-            WHERE held.locktype = 'relation' AND held.mode = 'ShareUpdateExclusiveLock' AND held.granted
-                AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                AND held.relation IN (chunk.oid, chunk.reltoastrelid)
-        )
+    WHERE CASE
+        WHEN relation.oid = 0 OR pg_stat_get_dead_tuples(relation.oid) < %(least)s THEN false
+        WHEN relation.oid = chunk.oid
+            THEN pg_stat_get_dead_tuples(relation.oid) >= pg_stat_get_live_tuples(relation.oid)
+        ELSE pg_stat_get_dead_tuples(relation.oid) * %(bytes)s >= pg_relation_size(relation.oid) / 3
+    END AND NOT EXISTS (
+        SELECT FROM pg_locks AS held
+        WHERE held.locktype = 'relation' AND held.mode = 'ShareUpdateExclusiveLock' AND held.granted
+            AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND held.relation IN (chunk.oid, chunk.reltoastrelid)
+    )
     ORDER BY pg_stat_get_dead_tuples(relation.oid) DESC
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Overgrown:
-    """A chunk with as many dead rows as living ones, in itself or among its out-of-line values.
+    """A chunk of which much is dead, in itself or among its out-of-line values.
 
     `relation`: the object id of the one of the two that it is.
     """
@@ -56,7 +61,8 @@ def overgrown(conn: connection, tables: Sequence[str]) -> list[Overgrown]:
     `conn` in autocommit mode. Raises psycopg2 errors.
     """
     with conn.cursor() as cur:
-        cur.execute(_OVERGROWN, {"tables": list(tables), "least": LEAST_DEAD})
+        wanted = {"tables": list(tables), "least": LEAST_DEAD, "bytes": VALUE_BYTES}
+        cur.execute(_OVERGROWN, wanted)
         return [Overgrown(*row) for row in cur.fetchall()]
 
 
