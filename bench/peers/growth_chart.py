@@ -36,9 +36,9 @@ def bars(axes: Any, title: str, labels: Sequence[str], series: dict[str, Sequenc
         below = [a + b for a, b in zip(below, values, strict=True)]
     for place, total in enumerate(below):
         axes.text(place, total, f"{total:,.3g}", ha="center", va="bottom", fontsize=8, color=INK)
-    axes.set_ylim(0, max(below) * 1.2)
+    axes.set_ylim(0, max(below) * 1.4)
     if len(series) > 1:
-        axes.legend(fontsize=7, frameon=False, loc="upper left")
+        axes.legend(fontsize=7, frameon=False, loc="upper left", ncols=2)
     dress(axes, title)
 
 
