@@ -246,7 +246,7 @@ def _wait_for_first_window(demo: Demo) -> None:
 def _welcome(demo: Demo) -> str:
     url, login = demo.api.url, f"{USER}:{demo.api.password}"
     return f"""
-  API       {url}
+  page, API {url}
   user      {USER}
   password  {demo.api.password}
   worker    {demo.worker_url}/health  {demo.worker_url}/metrics
@@ -265,6 +265,8 @@ def _welcome(demo: Demo) -> str:
   kill -9 {demo.worker.pid}   # the worker
   kill -9 {demo.notifier.pid}   # the notifier
   kill -9 {demo.api_process.pid}   # the API
+
+  Which service is worst, since when, and why? Open {url} and log in as {USER} with {demo.api.password}
 """
 
 
