@@ -59,9 +59,13 @@ class Vacuuming:
             # What was left is looked at again when it has doubled: a backup may hold it fast for an hour.
             due = [one for one in found if one.dead_rows >= 2 * left[one.relation]]
             self._left = left
-            if due:
-                self._vacuum(conn, due)
-                self._left |= {one.relation: one.dead_rows for one in overgrown(conn, self._tables)}
+            done = self._vacuum(conn, due)
+            if done:
+                dead = {one.relation: one.dead_rows for one in overgrown(conn, self._tables)}
+                for one in done:
+                    after = dead.get(one.relation, 0)
+                    # Where most of it is gone, the rest has died since.
+                    self._left[one.relation] = after if 2 * after >= one.dead_rows else 0
         except psycopg2.Error as error:
             # Autovacuum does it a minute later; the database's trouble is told by those who need it.
             logger.info("tables were not vacuumed: %s", self._database.why(error))
@@ -79,15 +83,19 @@ class Vacuuming:
             wait_s = EVERY_S if self.look() else AFTER_TROUBLE_S
         self._database.discard()
 
-    def _vacuum(self, conn: connection, due: list[Overgrown]) -> None:
+    def _vacuum(self, conn: connection, due: list[Overgrown]) -> list[Overgrown]:
+        """Those of them that were vacuumed."""
+        done: set[tuple[str, str]] = set()
         # A chunk and its out-of-line values are vacuumed together.
         for chunk in {(one.schema, one.name): one for one in due}.values():
             if self._ended.is_set():
-                return
+                break
             try:
                 if vacuum(conn, chunk):
                     metrics.VACUUMS.inc()
+                    done.add((chunk.schema, chunk.name))
             except psycopg2.Error as error:
                 if error.pgcode != QUERY_CANCELED:
                     raise
                 logger.info("%s was left to autovacuum: %s", chunk.name, self._database.why(error))
+        return [one for one in due if (one.schema, one.name) in done]
