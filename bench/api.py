@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from psycopg2 import sql
 from psycopg2.errors import DuplicateDatabase
@@ -22,7 +21,7 @@ from bench.api_report import report
 from bench.api_seed import Seeded, seed
 from bench.api_writer import writing
 from bench.progress import Progress
-from bench.running import measuring_site, run_bench
+from bench.running import measuring_site, parser_of, run_bench
 from bench.site import ROOT, Site
 
 QUICK = Plan(rounds=1, paced_s=6.0, saturated_s=1.0, alone_s=2.0)
@@ -43,19 +42,13 @@ exit status: 0 every promise kept, 1 a promise missed or no result, 2 usage
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.api",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("bench.api", __doc__, EXAMPLES, RESULTS)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SERVICES} services, shorter")
     parser.add_argument("--services", type=int, help="services (200)")
     parser.add_argument(
         "--only", action="append", help="only requests that begin so; may come again"
     )
     parser.add_argument("--database", help="a database to seed and keep, or one that was kept")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="results file (%(default)s)")
     options = parser.parse_args(arguments)
     options.services = options.services or (QUICK_SERVICES if options.quick else 200)
     return options

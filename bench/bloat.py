@@ -1,8 +1,8 @@
 """`python -m bench.bloat`: what rewriting live window rows for an hour does to the size of their tables.
 
 One worker and a steady stream; each window's table is then weighed, indexes and out-of-line values included, beside a
-fresh copy of its rows with the same indexes. A file of a table hardly ever shrinks: what is measured at the end is the
-worst moment of the whole time.
+fresh copy of its rows with the same indexes. A file of a table hardly ever shrinks by itself; what it was on the way
+is in the results.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from psycopg2 import sql
 from psycopg2.extensions import connection
@@ -19,17 +18,16 @@ from psycopg2.extensions import connection
 from analytics_service.domain.windows import WINDOWS, Window
 from bench import outcome
 from bench.figures import Line, Promise
-from bench.live import paced_producer
+from bench.live import SECONDS_TO_CATCH_UP, paced_producer
 from bench.memory import wait_stored
 from bench.paced_producer import READY
 from bench.progress import Progress
-from bench.running import measuring_site, run_bench
+from bench.running import measuring_site, parser_of, run_bench
 from bench.site import ROOT, SECONDS_TO_BEGIN, SESSION_BEGAN, Site
 from bench.verify import verify_raw_rows, verify_totals
 
 RESULTS = ROOT / "bench" / "results" / "bloat.json"
 LOOK_S = 15.0
-SECONDS_TO_CATCH_UP = 60.0
 MOST = 3.0
 EXAMPLES = """\
 examples:
@@ -138,16 +136,10 @@ def lines_of(weighed: list[Weighed]) -> list[Line]:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.bloat",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("bench.bloat", __doc__, EXAMPLES, RESULTS)
     parser.add_argument("--minutes", type=float, default=60.0, help="(%(default)g)")
     parser.add_argument("--rate", type=int, default=1_000, help="events/s (%(default)s)")
     parser.add_argument("--services", type=int, default=20, help="(%(default)s)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="results file (%(default)s)")
     return parser.parse_args(arguments)
 
 

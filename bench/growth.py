@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from analytics_service.adapters.timescale.migrations import Migrator
 from bench import outcome
@@ -21,7 +20,7 @@ from bench.events import Recipe
 from bench.figures import Line, Promise
 from bench.load import LoadResult, fill, run_load
 from bench.progress import Progress
-from bench.running import measuring_site, run_bench
+from bench.running import measuring_site, parser_of, run_bench
 from bench.site import ROOT, Site
 from bench.truth import WINDOWS
 from bench.verify import total_events, verify_raw_rows, verify_totals
@@ -115,18 +114,12 @@ def _of_load(what: str, load: LoadResult) -> list[Line]:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.growth",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("bench.growth", __doc__, EXAMPLES, RESULTS)
     parser.add_argument("--days", type=int, nargs="*", default=DAYS, help="in the tables (1 7 30)")
     parser.add_argument(
         "--backlog", type=int, nargs="*", default=BACKLOGS, help="events (1e5, 1e6, 1e7)"
     )
     parser.add_argument("--events", type=int, default=600_000, help="read among days (%(default)s)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="results file (%(default)s)")
     return parser.parse_args(arguments)
 
 

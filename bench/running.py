@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import tempfile
@@ -25,6 +26,20 @@ from devstack.api import DevstackError, running_stack
 FAILURES: tuple[type[Exception], ...] = (
     BenchError, DevstackError, DeliveryError, TopicError, KafkaError, psycopg2.Error,
 )  # fmt: skip
+
+
+def parser_of(
+    module: str, description: str | None, examples: str, results: Path
+) -> argparse.ArgumentParser:
+    """What the options of all benches begin with: how it is called, what it is, examples, where results go."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--output", type=Path, default=results, help="results file (%(default)s)")
+    return parser
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from analytics_service.adapters.timescale.migrations import Migrator
 from bench import outcome
@@ -22,7 +21,7 @@ from bench.live import LiveResult, run_live
 from bench.load import fill, run_load
 from bench.proc import cpu_seconds, peak_memory_bytes
 from bench.progress import Progress
-from bench.running import measuring_site, run_bench
+from bench.running import measuring_site, parser_of, run_bench
 from bench.site import ROOT, SECONDS_TO_BEGIN, SESSION_BEGAN, Site
 from bench.truth import WINDOWS, brute_force
 from bench.verify import verify_raw_rows, verify_totals, verify_windows
@@ -187,16 +186,10 @@ def _wait(
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.scale",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("bench.scale", __doc__, EXAMPLES, RESULTS)
     parser.add_argument("--events", type=int, default=600_000, help="of each part (%(default)s)")
     parser.add_argument("--rate", type=int, default=10_000, help="events/s live (%(default)s)")
     parser.add_argument("--live-seconds", type=float, default=25.0, help="(%(default)g)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="results file (%(default)s)")
     return parser.parse_args(arguments)
 
 
