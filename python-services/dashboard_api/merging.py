@@ -17,12 +17,12 @@ from datasketches import hll_sketch, hll_union, tgt_hll_type
 from numpy.typing import NDArray
 
 from analytics_service.domain.delta import Delta, add_saturating
-from analytics_service.domain.sketches import DistinctCounter
+from analytics_service.domain.sketches import DistinctCounter, Histogram
 
 MERGED_COLUMNS: Final = (
     "total_requests", "failed_requests", "latency_count", "latency_sum_ms", "latency_min_ms",
     "latency_max_ms", "risk_count", "risk_sum", "high_risk_count",
-    "users_sketch", "ips_sketch", "latency_buckets", "latency_bucket_counts",
+    "users_sketch", "users_recent", "ips_sketch", "ips_recent", "latency_buckets", "latency_bucket_counts",
 )  # fmt: skip
 """What `RowMerger.add` takes, the last two as the text of their arrays."""
 
@@ -67,13 +67,17 @@ class RowMerger:
             risk_sum,
             high_risk,
             users,
+            users_recent,
             ips,
+            ips_recent,
             *histogram,
         ) = row
         self._count(total, failed, latencies, latency_sum, risks, risk_sum, high_risk)
         self._stretch(low, high)
         self._users.add(users)
+        self._users.add(users_recent)
         self._ips.add(ips)
+        self._ips.add(ips_recent)
         self._histogram.add(*histogram)
         self._wrote(written_at)
 
@@ -147,7 +151,7 @@ class RowMerger:
 
     def result(self) -> Delta:
         """The sum of all rows so far."""
-        self._delta.buckets = self._histogram.result()
+        self._delta.latencies = self._histogram.result()
         self._delta.users = self._users.result()
         self._delta.ips = self._ips.result()
         return self._delta
@@ -173,10 +177,10 @@ class _HistogramSum:
         """Add one that has been added up before."""
         self._added.append((numbers, counts))
 
-    def result(self) -> dict[int, int]:
-        """Bucket -> count."""
+    def result(self) -> Histogram:
+        """The sum."""
         numbers, counts = self.arrays()
-        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+        return Histogram(numbers.tolist(), counts.tolist())
 
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The buckets, ascending, and their counts."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from datasketches import hll_sketch, hll_union
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -37,6 +38,14 @@ Told = tuple[str, int, int, str]
 Merge = Callable[[Cursor, Window, dict[Cell, Delta], KeptRows], int]
 
 
+def address_of(user: str) -> str:
+    """Half as many addresses as users, and one that some have together."""
+    if user.startswith("shared-"):
+        return "10.9.9.9"
+    number = int(user.rpartition("-")[2]) if "-" in user else ord(user)
+    return f"10.0.{number // 512}.{number // 2 % 256}"
+
+
 class Worker:
     """One that flushes, with rows of its own kept."""
 
@@ -55,7 +64,14 @@ class Worker:
     def flush(self, told: list[Told], *, commit: bool = True) -> None:
         """Merge events into the windows, and commit or roll back."""
         events = [
-            Event((START_S + s) * 1_000_000, service, "info", float(ms), user_id=user)
+            Event(
+                (START_S + s) * 1_000_000,
+                service,
+                "info",
+                float(ms),
+                user_id=user,
+                source_ip=address_of(user),
+            )
             for service, s, ms, user in told
         ]
         minutes = fold_events(events, THRESHOLD)
@@ -90,14 +106,14 @@ def connections(database: Database) -> Iterator[list[Connection]]:
         yield made
 
 
-def some_events(dice: random.Random) -> list[Told]:
+def some_events(dice: random.Random, users: int = 9) -> list[Told]:
     """Up to a dozen within two hours."""
     return [
         (
             dice.choice(SERVICES),
             dice.choice([0, 30, 90, 3_599, 3_600, 7_000]),
             dice.randrange(1, 500),
-            f"user-{dice.randrange(9)}",
+            f"user-{dice.randrange(users)}",
         )
         for _ in range(dice.randrange(1, 12))
     ]
@@ -127,14 +143,24 @@ def stored(database: Database) -> dict[object, object]:
     """The same figures as they are in the tables."""
     rows: dict[object, object] = {}
     for window in WINDOWS:
-        for service, start, *figures in database.rows(
+        for service, start, *figures, users, more_users, ips, more_ips in database.rows(
             f"""
             SELECT service, extract(epoch FROM timestamp)::bigint, total_requests, latency_sum_ms, latency_min_ms,
-                latency_max_ms, unique_users, (SELECT sum(n) FROM unnest(latency_bucket_counts) AS n)
+                latency_max_ms, unique_users, unique_ips, (SELECT sum(n) FROM unnest(latency_bucket_counts) AS n),
+                users_sketch, users_recent, ips_sketch, ips_recent
             FROM {window.table}
             """  # noqa: S608
         ):
             assert figures.pop() == figures[0], "the histogram counts every event"
+            for counted, states in zip(
+                figures[-2:], ((users, more_users), (ips, more_ips)), strict=True
+            ):
+                union = hll_union(12)
+                for state in states:
+                    if state is not None:
+                        union.update(hll_sketch.deserialize(bytes(state)))
+                assert round(union.get_estimate()) == counted, "the sketches count every one"
+            figures.pop()
             rows[window.name, service, start] = tuple(figures)
     return rows
 
@@ -242,14 +268,14 @@ def test_what_is_kept_is_not_read_again(
     worker = Worker(connections[0])
     worker.flush([("a", 0, 5, "u"), ("b", 0, 6, "u")])
     read: list[object] = []
-    real = Delta.from_state.__func__  # type: ignore[attr-defined]
+    real = Delta.from_row.__func__  # type: ignore[attr-defined]
 
-    def from_state(of: type[Delta], row: object) -> Delta:
+    def from_row(of: type[Delta], row: object) -> Delta:
         read.append(row)
         state: Delta = real(of, row)
         return state
 
-    monkeypatch.setattr(Delta, "from_state", classmethod(from_state))
+    monkeypatch.setattr(Delta, "from_row", classmethod(from_row))
     worker.flush([("a", 1, 7, "v")])
     assert read == []
     Worker(connections[1]).flush([("a", 2, 9, "w")])
@@ -329,3 +355,81 @@ def test_a_row_that_appears_says_nothing_against_those_that_are_kept(
     worker.flush([("b", 0, 7, "w")])
     assert (worker.refused, len(worker.kept)) == (1, 6)
     assert stored(database)["1hour", "b", START_S] == (2, 13.0, 6.0, 7.0, 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("calm", "deletes"), [(NEVER, True), (2, True), (2, False)])
+@pytest.mark.parametrize("merge", [merge_cells, merge_window])
+def test_sketches_stay_as_they_are_stored_and_lack_nobody(
+    database: Database,
+    connections: list[Connection],
+    seed: int,
+    calm: int,
+    deletes: bool,
+    merge: Merge,
+) -> None:
+    dice = random.Random(seed)
+    workers = [Worker(connection, 10**7, calm, merge) for connection in connections[:2]]
+    # As many as a sketch counts exactly; with some 120 it is large enough to be left alone.
+    users = [f"user-{number}" for number in range(260)]
+    shared = [f"shared-{number}" for number in range(110)]
+    told: list[Told] = []
+    gone: dict[tuple[str, Cell], int] = {}
+    left_alone = 0
+    for turn in range(50):
+        worker = workers[0] if turn < 10 else dice.choice(workers)
+        events = some_events(dice, len(users))
+        if turn % 12 == 0:
+            events += [("a", 0, 5, user) for user in dice.sample(users, 255)]
+        if (
+            turn % 12 == 5
+        ):  # so many that the sketch of users is written whole, and that of addresses is not
+            events += [("a", 0, 5, user) for user in dice.sample(shared, 105)]
+        worker.flush(events[: dice.randrange(len(events))], commit=False)
+        worker.flush(events)
+        told += events
+        if deletes and turn % 20 == 15:
+            window = dice.choice(WINDOWS)
+            database.execute(f"DELETE FROM {window.table} WHERE service = 'a'")  # noqa: S608
+            for start in {START_S + event[1] for event in told if event[0] == "a"}:
+                gone[window.name, ("a", start // window.seconds * window.seconds)] = len(told)
+        assert stored(database) == expected(told, gone)
+        ((kept,),) = database.rows(
+            "SELECT count(*) FROM analytics_metrics_1hour WHERE users_recent IS NOT NULL"
+        )
+        left_alone += kept
+    assert left_alone > 20
+
+
+def test_a_sketch_that_is_left_alone_is_not_written_out_of_line_again(
+    database: Database, connections: list[Connection]
+) -> None:
+    worker = Worker(connections[0], 10**7)
+    worker.flush([("a", 0, 5, f"user-{number}") for number in range(3_000)])
+
+    def out_of_line() -> int:
+        database.execute("SELECT pg_stat_force_next_flush()")
+        ((count,),) = database.rows(
+            """
+            SELECT sum(pg_stat_get_tuples_inserted(pg_class.reltoastrelid))::bigint
+            FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+            WHERE inhparent = 'analytics_metrics_1hour'::regclass
+            """
+        )
+        return int(count)
+
+    def flush(user: str) -> None:
+        worker.flush([("a", 1, 5, user)])
+        with worker.connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+        worker.connection.commit()
+
+    flush("user-5")
+    before = out_of_line()
+    assert before > 0
+    for number in range(50):
+        flush(f"late-{number}")
+    assert out_of_line() == before
+    for number in range(100):
+        flush(f"later-{number}")
+    assert before < out_of_line() <= before + 4, "once in 130 users"

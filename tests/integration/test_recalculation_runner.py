@@ -8,11 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from datasketches import hll_sketch, hll_union
 from psycopg2 import sql
 
 from analytics_service.adapters.timescale import recalculation_queue as queue
 from analytics_service.adapters.timescale.connecting import parameters
+from analytics_service.adapters.timescale.flush import prepare_connection
+from analytics_service.adapters.timescale.window_store import merge_cells
 from analytics_service.config import load_settings
+from analytics_service.domain.aggregation import roll_up
+from analytics_service.domain.events import Event
+from analytics_service.domain.folding import fold_events
 from analytics_service.domain.windows import WINDOWS
 from analytics_service.recalculation import ATTEMPTS, Outcome, Runner
 from tests.databases import Database
@@ -46,6 +52,78 @@ def make_runner(database: Database) -> Iterator[Callable[..., Runner]]:
             return runner
 
         yield make
+
+
+USERS = 300  # so many are counted exactly, and a sketch of them is large enough to be left alone in its row
+
+
+def uniques(database: Database, table: str) -> list[tuple[int, ...]]:
+    """Of each row the figures of users and addresses, and what its sketches count."""
+    found = []
+    for users, ips, *sketches in database.rows(
+        f"""
+        SELECT unique_users, unique_ips, users_sketch, users_recent, ips_sketch, ips_recent FROM {table}
+        ORDER BY service DESC, timestamp
+        """  # noqa: S608
+    ):
+        counted = []
+        for states in (sketches[:2], sketches[2:]):
+            union = hll_union(12)
+            for state in states:
+                if state is not None:
+                    union.update(hll_sketch.deserialize(bytes(state)))
+            counted.append(round(union.get_estimate()))
+        found.append((users, ips, *counted))
+    return found
+
+
+@pytest.mark.parametrize("spoil", ["", "NULL", "'wrong'"])
+def test_windows_made_of_a_single_row_with_users_have_them_all(
+    database: Database, make_runner: Callable[..., Runner], spoil: str
+) -> None:
+    # A service with a single minute beside one with 40 minutes without users, the first of which gets them, too.
+    database.execute(
+        """
+        INSERT INTO analytics_events
+            (timestamp, service, level, user_id, source_ip, topic_incarnation, kafka_partition, kafka_offset)
+        SELECT %s, service, 'info', 'user-' || number, '10.0.0.0'::inet + number, 1, 1, number
+        FROM generate_series(1, %s) AS number, unnest('{s,t}'::text[]) AS service
+        """,
+        HOUR,
+        USERS,
+    )
+    if spoil:
+        wrong = hll_sketch(12)
+        for number in range(200):
+            wrong.update(f"nobody-{number}")
+        sketch = bytes(wrong.serialize_compact()) if spoil == "'wrong'" else None
+        for window in WINDOWS:
+            database.execute(
+                f"""
+                INSERT INTO {window.table} (timestamp, service, users_sketch, ips_sketch, ips_recent)
+                SELECT DISTINCT date_bin(%s * interval '1 second', timestamp, 'epoch'), service, %s::bytea, %s::bytea, %s::bytea
+                FROM analytics_events
+                """,  # noqa: S608
+                window.seconds,
+                *[sketch] * 3,
+            )
+    assert outcome(make_runner()) is Outcome.COMPLETED
+    there = (USERS,) * 4
+    nobody = (0,) * 4
+    assert uniques(database, "analytics_metrics_1min") == [there, there] + [nobody] * 39
+    assert uniques(database, "analytics_metrics_5min") == [there, there] + [nobody] * 7
+    assert uniques(database, "analytics_metrics_1hour") == [there, there]
+    # The next flush goes on from there.
+    with contextlib.closing(database.connect()) as connection, connection.cursor() as cursor:
+        connection.autocommit = False
+        prepare_connection(connection)
+        late = Event(int(HOUR.timestamp() + 30) * 1_000_000, "t", "info", user_id="late")
+        for window in WINDOWS:
+            merge_cells(cursor, window, roll_up(fold_events([late], 0.8), window))
+        connection.commit()
+    more = (USERS + 1, USERS, USERS + 1, USERS)
+    assert uniques(database, "analytics_metrics_5min")[0] == more
+    assert uniques(database, "analytics_metrics_1hour") == [more, there]
 
 
 def refuse_writes(database: Database, sqlstate: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from datasketches import hll_sketch, hll_union
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
@@ -61,6 +62,8 @@ def compare_windows(
     for key in sorted(windows.keys() & rows.keys()):
         for problem in window_problems(rows[key], windows[key]):
             yield f"{table} {_cell(key)}: {problem}"
+        for problem in sketch_problems(rows[key], windows[key]):
+            yield f"{table} {_cell(key)}: {problem}"
 
 
 def window_problems(row: Row, wanted: Figures) -> Iterator[str]:
@@ -90,6 +93,17 @@ def window_problems(row: Row, wanted: Figures) -> Iterator[str]:
     for name, distinct in (("unique_users", wanted.users), ("unique_ips", wanted.ips)):
         if not _uniques_close(row[name], distinct):
             yield f"{name} {row[name]}, {distinct} wanted"
+
+
+def sketch_problems(row: Row, wanted: Figures) -> Iterator[str]:
+    """Where what a row's sketches count together is not what they should."""
+    for name, distinct in (("users", wanted.users), ("ips", wanted.ips)):
+        union = hll_union(12)
+        for column in (f"{name}_sketch", f"{name}_recent"):
+            if row[column] is not None:
+                union.update(hll_sketch.deserialize(bytes(row[column])))
+        if not _uniques_close(round(union.get_estimate()), distinct):
+            yield f"{name}_sketch and _recent count {union.get_estimate():.1f}, {distinct} wanted"
 
 
 def _compare_events(connection: Connection, expected: Expected) -> Iterator[str]:

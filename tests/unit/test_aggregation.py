@@ -22,7 +22,7 @@ COLUMNS = {
     *("latency_min_ms", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "latency_max_ms"),
     *("latency_mean_ms", "unique_users", "unique_ips", "avg_risk_score", "high_risk_count"),
     *("latency_count", "latency_sum_ms", "latency_buckets", "latency_bucket_counts"),
-    *("risk_count", "risk_sum", "users_sketch", "ips_sketch"),
+    *("risk_count", "risk_sum", "users_sketch", "users_recent", "ips_sketch", "ips_recent"),
 }
 SKETCHES = ("users_sketch", "ips_sketch")
 SUMS = ("latency_sum_ms", "latency_mean_ms", "risk_sum", "avg_risk_score")
@@ -198,13 +198,18 @@ def test_merging_into_a_copy_leaves_the_original() -> None:
     delta = fold_events([an_event(user_id="u", latency_ms=1.0, risk_score=0.9)], THRESHOLD)[cell]
     twin = delta.copy()
     twin.merge_from(fold_events([an_event(user_id="v", latency_ms=2.0)], THRESHOLD)[cell])
-    assert (delta.total, delta.latency_max, len(delta.buckets), delta.users.estimate()) == (
+    assert (
+        delta.total,
+        delta.latency_max,
+        len(delta.latencies.numbers),
+        delta.users.estimate(),
+    ) == (
         1,
         1.0,
         1,
         1,
     )
-    assert (twin.total, twin.latency_max, len(twin.buckets), twin.users.estimate()) == (
+    assert (twin.total, twin.latency_max, len(twin.latencies.numbers), twin.users.estimate()) == (
         2,
         2.0,
         2,
@@ -248,7 +253,11 @@ def test_the_state_has_every_column_and_plain_types() -> None:
     state = delta.to_state()
     assert state.keys() == COLUMNS
     flat = [*state.values(), *state["latency_buckets"], *state["latency_bucket_counts"]]
-    assert {type(value) for value in flat} == {int, float, list, bytes}
+    assert [name for name, value in state.items() if value is None] == [
+        "users_recent",
+        "ips_recent",
+    ]
+    assert {type(value) for value in flat} == {int, float, list, bytes, type(None)}
     assert state["latency_buckets"] == sorted(state["latency_buckets"])
 
 
@@ -259,6 +268,7 @@ def test_figures_that_no_event_carries_are_null_and_not_zero() -> None:
     assert nulls == {
         *("latency_min_ms", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "latency_max_ms"),
         *("latency_mean_ms", "avg_risk_score", "users_sketch", "ips_sketch"),
+        *("users_recent", "ips_recent"),
     }
     assert state["latency_buckets"] == state["latency_bucket_counts"] == []
     assert state["latency_sum_ms"] == state["risk_sum"] == 0.0

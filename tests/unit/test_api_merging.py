@@ -91,3 +91,25 @@ def test_nothing_merged_is_nothing() -> None:
     merger = RowMerger()
     assert merger.result().to_state() == Delta().to_state()
     assert merger.written_at is None
+
+
+@pytest.mark.parametrize("more", [0, 1, 100, 400])
+def test_those_that_a_stored_sketch_lacks_count_once(more: int) -> None:
+    def of(first: int, end: int) -> Delta:
+        numbers = range(first, end)
+        return fold(
+            [Event(0, "a", "info", user_id=f"{n}", source_ip=f"ip-{n // 2}") for n in numbers]
+        )
+
+    held = of(0, 1_000)
+    row = held.to_row()
+    held.was_written()
+    held.merge_from(of(990, 1_000 + more))
+    row |= {name: value for name, value in held.to_row().items() if value is not None}
+    merger = RowMerger()
+    merger.add(AT, stored(row))
+    merger.add(AT, stored(of(0, 500).to_state()))
+    assert merger.figures()["unique_users"] == pytest.approx(1_000 + more, rel=0.03)
+    assert merger.figures()["unique_ips"] == pytest.approx((1_000 + more) / 2, rel=0.03)
+    assert (row["users_recent"] is not None) == (more <= 100)
+    assert (row["ips_recent"] is not None) == (more <= 100)

@@ -14,7 +14,7 @@ from tests.unit.test_api_merging import AT, check_same, events, fold, stored
 
 def part_of(numbers: int = 0) -> Part:
     merger = RowMerger()
-    row = [1, 0, 1, 5.0, 5.0, 5.0, 0, 0.0, 0, None, None]
+    row = [1, 0, 1, 5.0, 5.0, 5.0, 0, 0.0, 0, *[None] * 4]
     merger.add(
         AT, [*row, f"{{{','.join(map(str, range(numbers)))}}}", f"{{{','.join('1' * numbers)}}}"]
     )

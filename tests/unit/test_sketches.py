@@ -3,9 +3,12 @@
 import math
 import random
 import sys
+from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from datasketches import hll_sketch, hll_union, tgt_hll_type
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,9 +17,9 @@ from analytics_service.domain.sketches import (
     GAMMA,
     ZERO_BUCKET,
     DistinctCounter,
+    Histogram,
     bucket_numbers,
     bucket_value,
-    merge_buckets,
     percentiles,
 )
 
@@ -27,6 +30,8 @@ SMALLEST_NORMAL = sys.float_info.min
 
 def histogram_of(values: list[float]) -> dict[int, int]:
     buckets: dict[int, int] = {}
+    if not values:
+        return buckets
     for bucket in bucket_numbers(np.array(values, dtype=np.float64)).tolist():
         buckets[bucket] = buckets.get(bucket, 0) + 1
     return buckets
@@ -122,11 +127,24 @@ def test_several_percentiles_at_once() -> None:
     assert found == pytest.approx([1, 50, 95, 99, 100], rel=0.01)
 
 
-@given(st.lists(st.floats(0, allow_infinity=False), max_size=50), st.integers(0, 50))
-def test_merged_histograms_are_that_of_all_values(values: list[float], cut: int) -> None:
-    merged = histogram_of(values[:cut]) if values[:cut] else {}
-    merge_buckets(merged, histogram_of(values[cut:]) if values[cut:] else {})
-    assert merged == (histogram_of(values) if values else {})
+@given(
+    st.lists(st.floats(0, allow_infinity=False) | st.integers(0, 99).map(float), max_size=60),
+    st.lists(st.integers(0, 60), max_size=6),
+)
+def test_merged_histograms_are_that_of_all_values(values: list[float], cuts: list[int]) -> None:
+    merged = Histogram()
+    handed_over = []
+    for start, end in pairwise([0, *sorted(cuts), len(values)]):
+        buckets = histogram_of(values[start:end])
+        other = Histogram(sorted(buckets), [buckets[number] for number in sorted(buckets)])
+        before = Histogram(other.numbers.copy(), other.counts.copy())
+        merged.merge_from(other)
+        merged.merge_from(Histogram())
+        handed_over.append((other, before))
+    for other, before in handed_over:
+        assert other == before
+    assert merged.numbers == sorted(merged.numbers)
+    assert dict(zip(merged.numbers, merged.counts, strict=True)) == histogram_of(values)
 
 
 # Distinct counting
@@ -226,3 +244,131 @@ def test_a_stored_counter_is_small() -> None:
     state = DistinctCounter(map(str, shuffled)).serialize()
     assert state is not None
     assert len(state) < 2200
+
+
+def union_of(*states: bytes | None) -> float:
+    """What sketches count together, by the library alone."""
+    union = hll_union(12)
+    for state in states:
+        if state is not None:
+            union.update(hll_sketch.deserialize(state))
+    estimate: float = union.get_estimate()
+    return estimate
+
+
+def registers_of(*states: bytes | None) -> bytes | int:
+    """What sketches counted together, bit by bit; while they count exactly, how many."""
+    union = hll_union(12)
+    for state in states:
+        if state is not None:
+            union.update(hll_sketch.deserialize(state))
+    result = union.get_result(tgt_hll_type.HLL_8)
+    if result.get_estimate() <= 384:
+        return round(float(result.get_estimate()))
+    # Estimators of other ways to the same registers come before them.
+    whole: bytes = result.serialize_updatable()
+    return whole[-4096:]
+
+
+def sketch_of(texts: set[str]) -> bytes:
+    sketch = hll_sketch(12)
+    for text in texts:
+        sketch.update(text)
+    return bytes(sketch.serialize_compact())
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("pool", "most"), [(370, 6), (50_000, 6), (50_000, 200), (50_000, 700)])
+def test_a_stored_sketch_and_what_it_lacks_count_everything(
+    seed: int, pool: int, most: int
+) -> None:
+    dice = random.Random(seed * pool + most)
+    told: set[str] = set()
+    sketch: bytes | None = None
+    recent: bytes | None = None
+    counter = DistinctCounter()
+    stayed = Counter[bool]()
+    for _ in range(300):
+        texts = {str(dice.randrange(pool)) for _ in range(dice.randrange(most + 1))}
+        told |= texts
+        if dice.random() < 0.3:  # somebody else reads it from the table
+            counter = DistinctCounter.of_row(sketch, recent)
+        counter.merge_from(DistinctCounter(texts))
+        whole, since = counter.to_write()
+        if since is None:
+            sketch, recent = whole, None
+        else:
+            assert whole is None
+            recent = since
+            assert sketch is not None
+            assert len(recent) <= len(sketch) / 4 + 12
+        counter.was_written()
+        stayed[since is not None] += 1
+        assert registers_of(sketch, recent) == registers_of(sketch_of(told))
+        assert DistinctCounter.deserialize(sketch, recent).estimate() == pytest.approx(
+            len(told), rel=0 if len(told) <= 384 else 0.06
+        )
+    assert counter.estimate() == pytest.approx(len(told), rel=0 if len(told) <= 384 else 0.06)
+    assert stayed[False] > 5
+    # A few new ones mostly find room beside the sketch, hundreds seldom do.
+    least, greatest = {6: (100, 290), 200: (20, 220), 700: (1, 80)}[most]
+    assert least <= stayed[True] <= greatest
+
+
+def test_a_small_sketch_is_written_whole_each_time() -> None:
+    counter = DistinctCounter()
+    for number in range(100):
+        counter.merge_from(DistinctCounter([str(number)]))
+        whole, recent = counter.to_write()
+        counter.was_written()
+        assert (round(union_of(whole)), recent) == (number + 1, None)
+
+
+def test_nothing_new_is_little_to_write() -> None:
+    counter = DistinctCounter(map(str, range(1_000)))
+    counter.to_write()
+    counter.was_written()
+    whole, recent = counter.to_write()
+    assert whole is None
+    assert recent is not None
+    assert union_of(recent) == 0
+    assert len(recent) < 10
+
+
+def test_a_copy_is_written_whole_and_what_is_written_twice_before_it_is_stored_is_the_same() -> (
+    None
+):
+    counter = DistinctCounter(map(str, range(1_000)))
+    assert counter.to_write() == counter.to_write()
+    counter.was_written()
+    counter.add("one more")
+    assert counter.to_write()[0] is None
+    assert counter.to_write() == counter.to_write()
+    whole, recent = counter.copy().to_write()
+    assert (whole, recent) == (counter.serialize(), None)
+
+
+def test_what_is_read_to_be_written_elsewhere_is_written_whole() -> None:
+    counter = DistinctCounter(map(str, range(1_000)))
+    counter.settled()
+    state = counter.serialize()
+    counter.was_written()
+    counter.add("one more")
+    whole, recent = counter.to_write()
+    assert whole is None
+    assert DistinctCounter.of_row(state, recent).to_write() == (None, recent)
+    elsewhere, nothing = DistinctCounter.deserialize(state, recent).to_write()
+    assert nothing is None
+    assert registers_of(elsewhere) == registers_of(state, recent)
+    only_recent = DistinctCounter.of_row(None, recent)
+    assert only_recent.estimate() == 1
+    assert only_recent.to_write()[0] is not None
+
+
+def test_the_same_texts_again_need_no_more_room() -> None:
+    counter = DistinctCounter(map(str, range(1_000)))
+    counter.settled()
+    counter.was_written()
+    for _ in range(50):
+        counter.merge_from(DistinctCounter(map(str, range(30))))
+        assert counter.to_write()[0] is None

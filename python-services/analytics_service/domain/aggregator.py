@@ -24,7 +24,9 @@ _STATE_COLUMNS: Final = frozenset(
         "risk_count",
         "risk_sum",
         "users_sketch",
+        "users_recent",
         "ips_sketch",
+        "ips_recent",
     }
 )
 

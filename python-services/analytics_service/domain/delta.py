@@ -1,11 +1,11 @@
 """What is known about the events of one service in one window, and how two such sums merge."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from analytics_service.domain.sketches import DistinctCounter, merge_buckets, percentiles
+from analytics_service.domain.sketches import DistinctCounter, Histogram, percentiles
 
 
 def add_saturating(one: float, other: float) -> float:
@@ -30,7 +30,7 @@ class Delta:
     latency_sum: float = 0.0
     latency_min: float | None = None
     latency_max: float | None = None
-    buckets: dict[int, int] = field(default_factory=dict)
+    latencies: Histogram = field(default_factory=Histogram)
     risk_count: int = 0
     risk_sum: float = 0.0
     high_risk: int = 0
@@ -53,7 +53,7 @@ class Delta:
             self.latency_max = (
                 other.latency_max if highest is None else max(highest, other.latency_max)
             )
-        merge_buckets(self.buckets, other.buckets)
+        self.latencies.merge_from(other.latencies)
         self.risk_count += other.risk_count
         self.risk_sum += other.risk_sum
         self.high_risk += other.high_risk
@@ -68,7 +68,20 @@ class Delta:
 
     @classmethod
     def from_state(cls, row: Mapping[str, Any]) -> Self:
-        """The delta whose `to_state` is stored in a row of a metrics table."""
+        """The delta whose `to_state` or `to_row` is stored in a row of a metrics table, to be written anywhere."""
+        return cls._read(row, DistinctCounter.deserialize)
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """The same, to be written with `to_row` over this very row."""
+        return cls._read(row, DistinctCounter.of_row)
+
+    @classmethod
+    def _read(
+        cls,
+        row: Mapping[str, Any],
+        counter: Callable[[memoryview | None, memoryview | None], DistinctCounter],
+    ) -> Self:
         return cls(
             total=row["total_requests"],
             failed=row["failed_requests"],
@@ -76,24 +89,46 @@ class Delta:
             latency_sum=row["latency_sum_ms"],
             latency_min=row["latency_min_ms"],
             latency_max=row["latency_max_ms"],
-            buckets=dict(
-                zip(row["latency_buckets"] or (), row["latency_bucket_counts"] or (), strict=True)
+            latencies=Histogram(
+                list(row["latency_buckets"] or ()), list(row["latency_bucket_counts"] or ())
             ),
             risk_count=row["risk_count"],
             risk_sum=row["risk_sum"],
             high_risk=row["high_risk_count"],
-            users=DistinctCounter.deserialize(row["users_sketch"]),
-            ips=DistinctCounter.deserialize(row["ips_sketch"]),
+            users=counter(row["users_sketch"], row["users_recent"]),
+            ips=counter(row["ips_sketch"], row["ips_recent"]),
         )
 
     def to_state(self) -> dict[str, Any]:
         """Every column of a metrics row that follows from the events, by its name.
 
         That is all but the key (timestamp, service), ``aggregated_at`` and ``revision``. Latency
-        and risk figures are None when no event carries one; ``error_rate`` is in percent.
+        and risk figures are None when no event carries one; ``error_rate`` is in percent. The
+        sketches are whole, so what was counted since they were written (``_recent``) is None.
         """
-        numbers = sorted(self.buckets)
-        counts = list(map(self.buckets.__getitem__, numbers))
+        state = self._without_sketches()
+        state["users_sketch"], state["users_recent"] = self.users.serialize(), None
+        state["ips_sketch"], state["ips_recent"] = self.ips.serialize(), None
+        return state
+
+    def to_row(self) -> dict[str, Any]:
+        """The same to be written over the row that this was read from (`from_row`) or written to last.
+
+        Of a sketch that is to stay as it is in the row there is None instead of it, and beside it
+        (``_recent``) one of what was counted since.
+        """
+        state = self._without_sketches()
+        state["users_sketch"], state["users_recent"] = self.users.to_write()
+        state["ips_sketch"], state["ips_recent"] = self.ips.to_write()
+        return state
+
+    def was_written(self) -> None:
+        """The row says what `to_row` gave, since when nothing was merged."""
+        self.users.was_written()
+        self.ips.was_written()
+
+    def _without_sketches(self) -> dict[str, Any]:
+        numbers, counts = self.latencies.numbers.copy(), self.latencies.counts.copy()
         state = self.figures_over(numbers, counts)
         state["latency_count"] = self.latency_count
         state["latency_sum_ms"] = self.latency_sum
@@ -101,17 +136,14 @@ class Delta:
         state["latency_bucket_counts"] = counts
         state["risk_count"] = self.risk_count
         state["risk_sum"] = self.risk_sum
-        state["users_sketch"] = self.users.serialize()
-        state["ips_sketch"] = self.ips.serialize()
         return state
 
     def figures(self) -> dict[str, Any]:
         """Those columns of `to_state` that people read, without the state they are computed from."""
-        numbers = sorted(self.buckets)
-        return self.figures_over(numbers, [self.buckets[number] for number in numbers])
+        return self.figures_over(self.latencies.numbers, self.latencies.counts)
 
     def figures_over(self, numbers: list[int], counts: list[int]) -> dict[str, Any]:
-        """The same over a histogram given as its buckets, ascending, and their counts, instead of ``buckets``."""
+        """The same over a histogram given as its buckets, ascending, and their counts, instead of ``latencies``."""
         lowest, p50, p95, p99, highest, mean = self._latency_figures(numbers, counts)
         return {
             "total_requests": self.total,

@@ -12,7 +12,7 @@ from analytics_service.domain.aggregation import Cell
 from analytics_service.domain.delta import Delta
 from analytics_service.domain.event_columns import EventColumns
 from analytics_service.domain.events import FAILED_LEVELS, Event
-from analytics_service.domain.sketches import DistinctCounter, bucket_numbers
+from analytics_service.domain.sketches import DistinctCounter, Histogram, bucket_numbers
 from analytics_service.domain.windows import BASE_WINDOW
 
 _CELL_US: Final = BASE_WINDOW.seconds * 1_000_000
@@ -104,11 +104,11 @@ def _or_none(values: _Floats) -> list[float | None]:
     return [None if gone else value for value, gone in zip(values.tolist(), missing, strict=True)]
 
 
-def _histograms(groups: _Ints, latencies: _Floats, count: int) -> list[dict[int, int]]:
+def _histograms(groups: _Ints, latencies: _Floats, count: int) -> list[Histogram]:
     """Per group, the latency histogram."""
     there = ~np.isnan(latencies)
     if not there.any():
-        return [{} for _ in range(count)]
+        return [Histogram() for _ in range(count)]
     buckets = bucket_numbers(latencies[there])
     lowest = int(buckets.min())
     span = int(buckets.max()) - lowest + 1
@@ -116,7 +116,7 @@ def _histograms(groups: _Ints, latencies: _Floats, count: int) -> list[dict[int,
     numbers = (keys % span + lowest).tolist()
     amounts = counts.tolist()
     bounds = np.searchsorted(keys, np.arange(count + 1) * span).tolist()
-    return [dict(zip(numbers[i:j], amounts[i:j], strict=True)) for i, j in pairwise(bounds)]
+    return [Histogram(numbers[i:j], amounts[i:j]) for i, j in pairwise(bounds)]
 
 
 def _distinct(texts: Any, groups: _Ints, count: int) -> list[DistinctCounter]:

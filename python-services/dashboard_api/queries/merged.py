@@ -22,7 +22,9 @@ FETCHED_AT_ONCE = 500
 _HISTOGRAM = frozenset({"latency_p50_ms", "latency_p95_ms", "latency_p99_ms"})
 _NEEDED_FOR: Mapping[str, tuple[frozenset[str], str]] = {
     "users_sketch": (frozenset({"unique_users"}), "NULL::bytea"),
+    "users_recent": (frozenset({"unique_users"}), "NULL::bytea"),
     "ips_sketch": (frozenset({"unique_ips"}), "NULL::bytea"),
+    "ips_recent": (frozenset({"unique_ips"}), "NULL::bytea"),
     "latency_buckets": (_HISTOGRAM, "'{{}}'"),
     "latency_bucket_counts": (_HISTOGRAM, "'{{}}'"),
 }

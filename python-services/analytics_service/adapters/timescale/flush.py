@@ -7,15 +7,15 @@ Everybody who locks these tables keeps to that order.
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
+from analytics_service.adapters.timescale.copy_chunks import copy_in
 from analytics_service.adapters.timescale.daily import invalidate_days
 from analytics_service.adapters.timescale.dead_letters import insert_dead_letters
 from analytics_service.adapters.timescale.event_copy_text import EVENT_COLUMNS
@@ -90,7 +90,7 @@ def flush(
             lock_pending(cur, replays)
         below = dict.fromkeys(limits, 0)
         raw_rows, chunks = _allowed_rows(work, prepared, limits["hot"], below)
-        cur.copy_expert(_COPY_EVENTS, _ChunkReader(iter(chunks)), size=1 << 23)
+        copy_in(cur, _COPY_EVENTS, chunks)
         letters = [letter for part in work.parts for letter in part.letters]
         fresh = [letter for letter in letters if letter.replay_of is None]
         insert_dead_letters(cur, session.topic, session.incarnation, fresh)
@@ -162,29 +162,6 @@ def _moves(work: Work) -> list[OffsetMove]:
             newest_ms=max(before.newest_ms if before else 0, part.newest_ms),
         )
     return list(moves.values())
-
-
-class _ChunkReader(io.RawIOBase):
-    """A file over an iterator of byte strings, as COPY wants to read one."""
-
-    def __init__(self, chunks: Iterator[memoryview]) -> None:
-        super().__init__()
-        self._chunks = chunks
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes; empty at the end."""
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return b""
-            self._rest = chunk
-        taken = self._rest[:size] if size >= 0 else self._rest
-        self._rest = self._rest[len(taken) :]
-        return bytes(taken)
 
 
 def _at_or_after(

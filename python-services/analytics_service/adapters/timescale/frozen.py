@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from analytics_service.adapters.timescale.connecting import ConnectionParameters
 
-# A flush sends all its rows within a fraction of this.
+# A flush formats and sends all its rows within a fraction of this.
 FROZEN_AFTER_S = 8
 
 

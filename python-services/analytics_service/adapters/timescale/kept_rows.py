@@ -122,4 +122,4 @@ class KeptRows:
 def _size(state: Delta) -> int:
     """What a state takes in memory, roughly (measured: 1.8 KB for two events, 17 KB for 2,000)."""
     sketch = min(4 * state.total, 2_100)
-    return 1_700 + 50 * len(state.buckets) + 2 * sketch
+    return 1_700 + 50 * len(state.latencies.numbers) + 2 * sketch

@@ -7,7 +7,6 @@ that this worker wrote last and nobody else writes need not be locked before: se
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from operator import itemgetter
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
+from analytics_service.adapters.timescale.copy_chunks import copy_in
 from analytics_service.adapters.timescale.copy_text import array, lines
 from analytics_service.adapters.timescale.kept_rows import KeptRows, Mark
 from analytics_service.domain.aggregation import Cell, Delta
@@ -26,13 +26,15 @@ STATE_COLUMNS = (
     "total_requests", "successful_requests", "failed_requests", "error_rate", "latency_min_ms", "latency_p50_ms",
     "latency_p95_ms", "latency_p99_ms", "latency_max_ms", "latency_mean_ms", "unique_users", "unique_ips",
     "avg_risk_score", "high_risk_count", "latency_count", "latency_sum_ms", "latency_buckets",
-    "latency_bucket_counts", "risk_count", "risk_sum", "users_sketch", "ips_sketch",
+    "latency_bucket_counts", "risk_count", "risk_sum", "users_sketch", "users_recent", "ips_sketch", "ips_recent",
 )  # fmt: skip
+# A sketch stays as it is where what was counted since it was written is written beside it.
+_SKETCHES = {"users_sketch": "users_recent", "ips_sketch": "ips_recent"}
 _LARGE_COLUMNS = ("latency_buckets", "latency_bucket_counts", "users_sketch", "ips_sketch")
 _READ_COLUMNS = (
     "total_requests", "failed_requests", "latency_min_ms", "latency_max_ms", "high_risk_count", "latency_count",
     "latency_sum_ms", "latency_buckets", "latency_bucket_counts", "risk_count", "risk_sum", "users_sketch",
-    "ips_sketch",
+    "users_recent", "ips_sketch", "ips_recent",
 )  # fmt: skip
 
 _UNLESS_KEPT = sql.SQL(", ").join(
@@ -42,6 +44,7 @@ _UNLESS_KEPT = sql.SQL(", ").join(
 
 # Rows that others make at the same moment are there when one looks again; each worker may be ahead with another one.
 MERGE_ATTEMPTS = 5
+_ROWS_AT_ONCE = 500
 
 _state_values = itemgetter(*STATE_COLUMNS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -101,11 +104,9 @@ def merge_cells(
     held = _held(cur, window, keys, kept)
     rows = []
     for key in keys:
-        row = held.get(key)
-        if row is None:
-            row = Row(key, cells[key])
-        else:
-            row.state.merge_from(cells[key])
+        # A cell of the flush may be that of other windows, too, and is needed again should the flush be repeated.
+        row = held.get(key) or Row(key, Delta())
+        row.state.merge_from(cells[key])
         rows.append(row)
     try:
         written_us = write_rows(cur, window, rows)
@@ -115,9 +116,8 @@ def merge_cells(
         raise
     if kept is not None:
         for row in rows:
-            # A cell of the flush may be that of other windows, too, and is needed again should the flush be repeated.
-            state = row.state if row.revision else row.state.copy()
-            kept.written(window, row.key, Mark(row.revision + 1, written_us), state)
+            row.state.was_written()
+            kept.written(window, row.key, Mark(row.revision + 1, written_us), row.state)
     return len(rows)
 
 
@@ -209,7 +209,7 @@ def lock_rows(
         if is_kept and kept is not None:
             state = kept.take(window, key)
         else:
-            state = Delta.from_state(dict(zip(_READ_COLUMNS, values, strict=True)))
+            state = Delta.from_row(dict(zip(_READ_COLUMNS, values, strict=True)))
         held[key] = Row(key, state, revision)
     if kept is not None:
         kept.compared(window, keys)
@@ -279,20 +279,27 @@ def write_rows(cur: cursor, window: Window, rows: Sequence[Row]) -> int:
     times = {start: _time_text(start * 1_000_000) for start in {row.key[1] for row in rows}}
     now = _time_text(now_us)
     marks = {us: now if us is None else _time_text(us) for us in {row.written_us for row in rows}}
-    values = [
-        (times[row.key[1]], row.key[0], row.revision + 1, marks[row.written_us], *_state_values(row.state.to_state()))
-        for row in rows
-    ]  # fmt: skip
+
+    def text(some: Sequence[Row]) -> bytes:
+        return lines(
+            (
+                times[row.key[1]],
+                row.key[0],
+                row.revision + 1,
+                marks[row.written_us],
+                *_state_values(row.state.to_row() if row.revision else row.state.to_state()),
+            )
+            for row in some
+        ).encode()
+
     names = ("timestamp", "service", "revision", "aggregated_at", *STATE_COLUMNS)
-    cur.copy_expert(
+    copy_in(
+        cur,
         sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(STAGE), _names(names)),
-        io.BytesIO(lines(values).encode()),
-        size=1 << 23,  # each piece sent means waiting for Python's lock
+        # The server reads some while the next are formatted; what a worker frozen meanwhile has locked, `frozen` frees.
+        (text(rows[at : at + _ROWS_AT_ONCE]) for at in range(0, len(rows), _ROWS_AT_ONCE)),
     )
-    updates = sql.SQL(", ").join(
-        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
-        for name in ("revision", *STATE_COLUMNS)
-    )
+    updates = sql.SQL(", ").join(_update(name) for name in ("revision", *STATE_COLUMNS))
     # A row that was not locked brings the time that it was last written at, which has to be that of the row it meets.
     # Where it meets none it is inserted with that time, and so gives itself away.
     cur.execute(
@@ -323,6 +330,16 @@ def write_rows(cur: cursor, window: Window, rows: Sequence[Row]) -> int:
         )
     cur.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(STAGE)))
     return int(now_us)
+
+
+def _update(name: str) -> sql.Composed:
+    recent = _SKETCHES.get(name)
+    if recent is None:
+        return sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
+    # What lies out of line and is set to itself is not written again.
+    return sql.SQL(
+        "{0} = CASE WHEN excluded.{1} IS NULL THEN excluded.{0} ELSE held.{0} END"
+    ).format(sql.Identifier(name), sql.Identifier(recent))
 
 
 def _names(columns: Sequence[str], prefix: str | None = None) -> sql.Composed:
