@@ -101,7 +101,8 @@ def test_windows_made_of_a_single_row_with_users_have_them_all(
             database.execute(
                 f"""
                 INSERT INTO {window.table} (timestamp, service, users_sketch, ips_sketch, ips_recent)
-                SELECT DISTINCT date_bin(%s * interval '1 second', timestamp, 'epoch'), service, %s::bytea, %s::bytea, %s::bytea
+                SELECT DISTINCT date_bin(%s * interval '1 second', timestamp, 'epoch'), service,
+                    %s::bytea, %s::bytea, %s::bytea
                 FROM analytics_events
                 """,  # noqa: S608
                 window.seconds,
