@@ -372,3 +372,12 @@ def test_the_same_texts_again_need_no_more_room() -> None:
     for _ in range(50):
         counter.merge_from(DistinctCounter(map(str, range(30))))
         assert counter.to_write()[0] is None
+
+
+@pytest.mark.parametrize(("texts", "stays"), [(65, True), (66, False)])
+def test_many_at_once_are_not_worth_a_sketch_of_their_own(texts: int, stays: bool) -> None:
+    counter = DistinctCounter(map(str, range(1_000)))  # 2,088 bytes: room for 130
+    counter.settled()
+    counter.was_written()
+    counter.merge_from(DistinctCounter(f"new-{number}" for number in range(texts)))
+    assert (counter.to_write()[0] is None) == stays

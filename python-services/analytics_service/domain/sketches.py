@@ -220,8 +220,11 @@ class DistinctCounter:
             # Half the time of a loop.
             deque(map(self.sketch.update, self.pending), maxlen=0)
             if self._recent is not None:
-                deque(map(self._recent.update, self.pending), maxlen=0)
-                if self._recent.get_estimate() > self._room:
+                # So many would outgrow it the next time: not worth hashing them twice.
+                is_worth_it = 2 * len(self.pending) <= self._room
+                if is_worth_it:
+                    deque(map(self._recent.update, self.pending), maxlen=0)
+                if not is_worth_it or self._recent.get_estimate() > self._room:
                     self._recent = None
             self.pending.clear()
         return self.sketch
