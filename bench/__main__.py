@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.end_to_end import EndToEnd
 from bench.progress import Progress
-from bench.regression import Ratio, compare, store
+from bench.regression import Ratio, compare, losses, store
 from bench.report import Plan, ratios_of, report
 from bench.running import measuring_site, run_bench
 from bench.site import ROOT
@@ -96,8 +96,10 @@ def main(arguments: list[str] | None = None) -> int:
 def no_loss(ratios: Sequence[Ratio]) -> bool:
     """Print each ratio beside the stored one; whether none is a loss. Raises BenchError where none are stored."""
     compared = compare(ratios, STORED)
-    print("", *compared, sep="\n")
-    return not any(each.is_loss for each in compared)
+    lost = losses(compared)
+    verdict = f"a LOSS of: {', '.join(lost)}" if lost else "no loss"
+    print("", *compared, f"{verdict} (the rate is lost where both of its ratios say so)", sep="\n")
+    return not lost
 
 
 def positive_number(text: str) -> int:

@@ -1,7 +1,9 @@
 """Is it slower than it was? Ratios of this run against stored ones, beyond the noise that both measured themselves.
 
 Ratios within one run hold on any machine of a kind: the product beside a bare COPY and beside Faust, CPU beside the CPU
-of COPY, bytes an event. A loss is real when it is larger than what the rounds of a run differ by among themselves.
+of COPY, bytes an event. A loss is real when it is larger than what the rounds of a run differ by among themselves, and
+every ratio that is about the same figure of the product shows it: where one reference alone has moved, the product has
+not. (Faust is slowed down least in hours in which others use a machine's memory, COPY more, the product between them.)
 """
 
 from __future__ import annotations
@@ -21,11 +23,14 @@ LEAST_NOISE: Final = 0.10
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A figure that may be compared between runs: what, the figure of each round, and whether more is better."""
+    """A figure that may be compared between runs: what, the figure of each round, whether more is better, and which
+    figure of the product it is about (by itself: its own).
+    """
 
     what: str
     rounds: Sequence[float]
     more_is_better: bool
+    about: str = ""
 
     @property
     def middle(self) -> float:
@@ -53,7 +58,7 @@ class Compared:
         return self.loss > self.noise
 
     def __str__(self) -> str:
-        verdict = "a LOSS" if self.is_loss else "no loss"
+        verdict = "worse" if self.is_loss else "no loss"
         change = f"{abs(self.loss):.0%} {'worse' if self.loss > 0 else 'better'}"
         return (
             f"{self.ratio.what}: {self.ratio.middle:.3g}, stored {self.stored:.3g}:"
@@ -71,6 +76,14 @@ def compare(ratios: Sequence[Ratio], file: Path) -> list[Compared]:
             f"{file} does not say what there is to compare with ({error!r}):"
             " write it with `python -m bench --quick --store` on a quiet machine"
         ) from error
+
+
+def losses(compared: Sequence[Compared]) -> list[str]:
+    """The figures of the product that every ratio about them says have become worse."""
+    by_figure: dict[str, list[bool]] = {}
+    for each in compared:
+        by_figure.setdefault(each.ratio.about or each.ratio.what, []).append(each.is_loss)
+    return [about for about, worse in by_figure.items() if all(worse)]
 
 
 def store(ratios: Sequence[Ratio], surroundings: Mapping[str, Any], file: Path) -> None:

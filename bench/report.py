@@ -79,8 +79,15 @@ def ratios_of(rounds: list[Round]) -> list[Ratio]:
     loads = [each.load for each in rounds if each.load is not None]
     copies = [each.copy for each in rounds if each.copy is not None]
     ratios = [
-        Ratio("share of a bare COPY", [a.rate / b.rate for a, b in _pairs(loads, copies)], True),
-        Ratio("times Faust", [a.rate / b.faust_rate for a, b in _pairs(loads, rounds)], True),
+        Ratio(
+            "share of a bare COPY",
+            [a.rate / b.rate for a, b in _pairs(loads, copies)],
+            True,
+            "rate",
+        ),
+        Ratio(
+            "times Faust", [a.rate / b.faust_rate for a, b in _pairs(loads, rounds)], True, "rate"
+        ),
         Ratio("WAL bytes an event", [x.wal_bytes / x.events for x in loads], False),
     ]
     cpu = [

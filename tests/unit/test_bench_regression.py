@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.regression import Ratio, compare, store
+from bench.regression import Ratio, compare, losses, store
 
 
 def stored(tmp_path: Path, *ratios: Ratio) -> Path:
@@ -39,7 +39,34 @@ def test_a_loss_is_beyond_the_noise_of_both_runs(
     file = stored(tmp_path, Ratio("share", before, more_is_better))
     (found,) = compare([Ratio("share", now, more_is_better)], file)
     assert found.is_loss is is_loss
-    assert ("LOSS" in str(found)) is is_loss
+    assert str(found).endswith("worse" if is_loss else "no loss")
+    assert losses([found]) == (["share"] if is_loss else [])
+
+
+@pytest.mark.parametrize(
+    ("beside_copy", "beside_faust", "wal", "lost"),
+    [
+        (0.40, 90.0, 268.0, []),
+        (0.40, 70.0, 268.0, []),
+        (0.30, 90.0, 268.0, []),
+        (0.30, 70.0, 268.0, ["rate"]),
+        (0.40, 90.0, 300.0, ["WAL"]),
+        (0.30, 70.0, 300.0, ["rate", "WAL"]),
+    ],
+)
+def test_a_rate_is_lost_where_both_of_its_references_say_so(
+    tmp_path: Path, beside_copy: float, beside_faust: float, wal: float, lost: list[str]
+) -> None:
+    def ratios(*figures: float) -> list[Ratio]:
+        copy, faust, bytes_an_event = figures
+        return [
+            Ratio("share", [copy], True, "rate"),
+            Ratio("times Faust", [faust], True, "rate"),
+            Ratio("WAL", [bytes_an_event], False),
+        ]
+
+    file = stored(tmp_path, *ratios(0.40, 90.0, 268.0))
+    assert losses(compare(ratios(beside_copy, beside_faust, wal), file)) == lost
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"ratios": {}}', '{"ratios": {"share": 1}}'])
