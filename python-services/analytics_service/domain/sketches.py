@@ -144,11 +144,8 @@ class DistinctCounter:
 
         Wherever it is written to, it is written whole.
         """
-        counter = cls()
-        if state is not None:
-            counter.sketch = hll_sketch.deserialize(bytes(state))
-        if recent is not None:
-            counter._unite(hll_sketch.deserialize(bytes(recent)))
+        counter = cls.of_row(state, recent)
+        counter._recent = None
         return counter
 
     @classmethod
@@ -156,11 +153,14 @@ class DistinctCounter:
         cls, state: bytes | memoryview | None, recent: bytes | memoryview | None = None
     ) -> Self:
         """The same, to be written over the row that it was read from."""
-        counter = cls.deserialize(state, recent)
+        counter = cls()
         if state is not None:
+            counter.sketch = hll_sketch.deserialize(bytes(state))
             counter._leave_alone(len(state))
-            if recent is not None:
-                counter._recent = hll_sketch.deserialize(bytes(recent))
+        if recent is not None:
+            since = hll_sketch.deserialize(bytes(recent))
+            counter._unite(since)
+            counter._recent = None if state is None else since
         return counter
 
     def serialize(self) -> bytes | None:

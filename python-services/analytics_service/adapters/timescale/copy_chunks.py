@@ -17,7 +17,7 @@ _PIECE_BYTES = 1 << 23
 def copy_in(cur: cursor, statement: sql.Composable, chunks: Iterable[memoryview | bytes]) -> None:
     """COPY ... FROM STDIN. Does not commit.
 
-    Raises psycopg2 errors, and as it is what making a chunk raised; the transaction is of no use then, either.
+    Raises psycopg2 errors, and whatever making a chunk raised, as it is. The transaction has to be rolled back then.
     """
     file = _Chunks(iter(chunks))
     try:
