@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import pyarrow as pa
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from analytics_service.adapters.timescale.copy_text import lines
-from analytics_service.adapters.timescale.window_store import STATE_COLUMNS
+from analytics_service.adapters.timescale.copy_text import fields, lines
+from analytics_service.adapters.timescale.window_copy_text import STATE_COLUMNS, window_lines
 from analytics_service.domain.windows import DAY, WINDOWS, Window
 from bench.api_traffic import DAYS, KINDS, kind_of, states_of
 
@@ -73,20 +74,20 @@ def make_shapes(conn: connection, services: int) -> None:
     """Make the services and the archetypes' rows. Commits (`conn` is in autocommit mode)."""
     with conn.cursor() as cur:
         cur.execute(_TABLES)
-        names = [
-            (number, name, kind_of(number)) for number, name in enumerate(service_names(services))
-        ]
-        _copy(conn, sql.Identifier(SCHEMA, "services"), ("number", "service", "kind"), names)
+        known = (range(services), service_names(services), map(kind_of, range(services)))
+        text = lines([fields(pa.array(column)) for column in known])
+        _copy(conn, sql.Identifier(SCHEMA, "services"), ("number", "service", "kind"), text)
         for window in (*WINDOWS, DAY):
             cur.execute(_SHAPES.format(shapes=_shapes(window), names=_NAMES))
         columns = ("archetype", "second", *STATE_COLUMNS)
         for archetype in range(len(KINDS) * DAYS):
             for window, cells in states_of(archetype):
-                rows: list[Sequence[object]] = []
-                for (_, start_s), delta in sorted(cells.items()):
-                    state = delta.to_state()
-                    rows.append((archetype, start_s, *(state[name] for name in STATE_COLUMNS)))
-                _copy(conn, _shapes(window), columns, rows)
+                starts = fields(pa.array([start_s for _, start_s in cells]))
+                deltas = list(cells.values())
+                text = window_lines(
+                    (pa.scalar(str(archetype)), starts), deltas, [False] * len(deltas)
+                )
+                _copy(conn, _shapes(window), columns, text)
         cur.execute("ANALYZE")
 
 
@@ -156,14 +157,8 @@ def _shapes(window: Window) -> sql.Identifier:
 
 
 def _copy(
-    conn: connection,
-    table: sql.Identifier,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[object]],
+    conn: connection, table: sql.Identifier, columns: Sequence[str], text: memoryview
 ) -> None:
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     with conn.cursor() as cur:
-        cur.copy_expert(
-            sql.SQL("COPY {} ({}) FROM STDIN").format(table, names),
-            io.BytesIO(lines(rows).encode()),
-        )
+        cur.copy_expert(sql.SQL("COPY {} ({}) FROM STDIN").format(table, names), io.BytesIO(text))

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Final, TypeVar
 
+import pyarrow as pa
 from aiokafka.structs import ConsumerRecord
 
-from analytics_service.adapters.timescale.copy_text import lines
+from analytics_service.adapters.timescale.copy_text import fields
 from analytics_service.adapters.timescale.event_copy_text import event_lines
-from analytics_service.adapters.timescale.window_store import STATE_COLUMNS
+from analytics_service.adapters.timescale.window_copy_text import window_lines
 from analytics_service.domain.aggregation import Cell, roll_up
 from analytics_service.domain.decoding import decode_batch
 from analytics_service.domain.delta import Delta
@@ -90,7 +91,7 @@ def run_once(
     watch: Stopwatch, batches: Sequence[PartitionBatch], flush_events: int, now_us: int
 ) -> None:
     """Everything a worker does with the batches, flush by flush."""
-    stored: list[dict[Cell, dict[str, Any]]] = [{} for _ in WINDOWS]
+    stored: list[dict[Cell, Delta]] = [{} for _ in WINDOWS]
     gathered: list[PartitionBatch] = []
     for batch in batches:
         gathered.append(batch)
@@ -104,10 +105,10 @@ def run_once(
 def flush(
     watch: Stopwatch,
     gathered: list[PartitionBatch],
-    stored: list[dict[Cell, dict[str, Any]]],
+    stored: list[dict[Cell, Delta]],
     now_us: int,
 ) -> None:
-    """What the worker does for a flush, the database left out: `stored` holds the window rows' states."""
+    """What the worker does for a flush, the database left out: `stored` holds the window rows."""
     values = [record.value for batch in gathered for record in batch.records]
     watch.run("decode_batch", decode_batch, values, RULES, now_us)
     work = watch.run(
@@ -118,12 +119,8 @@ def flush(
     minutes = watch.run("fold_columns", fold_columns, work.all_events(), THRESHOLD)
     for window, rows in zip(WINDOWS, stored, strict=True):
         cells = watch.run("roll_up", roll_up, minutes, window)
-        merged = watch.run("merge: from_state + merge_from", merge, cells, rows)
-        states = watch.run(
-            "to_state", lambda deltas: {k: d.to_state() for k, d in deltas.items()}, merged
-        )
-        watch.run("window rows as COPY text", window_text, states)
-        rows.update(states)
+        written = watch.run("merge into kept rows", merge, cells, rows)
+        watch.run("window rows as COPY text", window_text, written)
 
 
 def copy_lines(part: Part) -> memoryview:
@@ -131,25 +128,23 @@ def copy_lines(part: Part) -> memoryview:
     return event_lines(part.events.columns, part.offsets, 1, part.partition, plain=part.plain)
 
 
-def merge(cells: dict[Cell, Delta], rows: dict[Cell, dict[str, Any]]) -> dict[Cell, Delta]:
-    """The cells merged into the rows that are there."""
-    merged = {}
+def merge(cells: dict[Cell, Delta], rows: dict[Cell, Delta]) -> dict[Cell, Delta]:
+    """The cells merged into the rows that are there; returns those they are now."""
     for key in sorted(cells):
-        row = rows.get(key)
-        if row is None:
-            merged[key] = cells[key]
-        else:
-            merged[key] = Delta.from_state(row)
-            merged[key].merge_from(cells[key])
-    return merged
+        if key not in rows:
+            rows[key] = Delta()
+        rows[key].merge_from(cells[key])
+    return {key: rows[key] for key in cells}
 
 
-def window_text(states: dict[Cell, dict[str, Any]]) -> bytes:
+def window_text(written: dict[Cell, Delta]) -> memoryview:
     """The rows as they go to the staging table."""
-    return lines(
-        (key[1], key[0], 1, *(state[name] for name in STATE_COLUMNS))
-        for key, state in states.items()
-    ).encode()
+    starts, services = pa.array([key[1] for key in written]), pa.array([key[0] for key in written])
+    deltas = list(written.values())
+    text = window_lines((fields(starts), fields(services)), deltas, [True] * len(deltas))
+    for delta in deltas:
+        delta.was_written()
+    return text
 
 
 def main() -> int:

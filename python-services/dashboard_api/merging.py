@@ -180,7 +180,7 @@ class _HistogramSum:
     def result(self) -> Histogram:
         """The sum."""
         numbers, counts = self.arrays()
-        return Histogram(numbers.tolist(), counts.tolist())
+        return Histogram.of(numbers.tolist(), counts.tolist())
 
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The buckets, ascending, and their counts."""

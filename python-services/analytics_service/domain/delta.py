@@ -1,7 +1,7 @@
 """What is known about the events of one service in one window, and how two such sums merge."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -89,8 +89,8 @@ class Delta:
             latency_sum=row["latency_sum_ms"],
             latency_min=row["latency_min_ms"],
             latency_max=row["latency_max_ms"],
-            latencies=Histogram(
-                list(row["latency_buckets"] or ()), list(row["latency_bucket_counts"] or ())
+            latencies=Histogram.of(
+                row["latency_buckets"] or (), row["latency_bucket_counts"] or ()
             ),
             risk_count=row["risk_count"],
             risk_sum=row["risk_sum"],
@@ -128,7 +128,7 @@ class Delta:
         self.ips.was_written()
 
     def _without_sketches(self) -> dict[str, Any]:
-        numbers, counts = self.latencies.numbers.copy(), self.latencies.counts.copy()
+        numbers, counts = self.latencies.numbers.tolist(), self.latencies.counts.tolist()
         state = self.figures_over(numbers, counts)
         state["latency_count"] = self.latency_count
         state["latency_sum_ms"] = self.latency_sum
@@ -142,7 +142,7 @@ class Delta:
         """Those columns of `to_state` that people read, without the state they are computed from."""
         return self.figures_over(self.latencies.numbers, self.latencies.counts)
 
-    def figures_over(self, numbers: list[int], counts: list[int]) -> dict[str, Any]:
+    def figures_over(self, numbers: Sequence[int], counts: Sequence[int]) -> dict[str, Any]:
         """The same over a histogram given as its buckets, ascending, and their counts, instead of ``latencies``."""
         lowest, p50, p95, p99, highest, mean = self._latency_figures(numbers, counts)
         return {
@@ -162,7 +162,9 @@ class Delta:
             "high_risk_count": self.high_risk,
         }
 
-    def _latency_figures(self, numbers: list[int], counts: list[int]) -> tuple[float | None, ...]:
+    def _latency_figures(
+        self, numbers: Sequence[int], counts: Sequence[int]
+    ) -> tuple[float | None, ...]:
         """Least, p50, p95, p99, greatest, mean."""
         lowest, highest = self.latency_min, self.latency_max
         if lowest is None or highest is None:

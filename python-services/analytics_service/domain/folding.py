@@ -1,6 +1,9 @@
 """Fold events into 1-minute cells: each event is touched once, here."""
 
+from __future__ import annotations
+
 import sys
+from array import array
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final
@@ -113,10 +116,13 @@ def _histograms(groups: _Ints, latencies: _Floats, count: int) -> list[Histogram
     lowest = int(buckets.min())
     span = int(buckets.max()) - lowest + 1
     keys, counts = np.unique(groups[there] * span + (buckets - lowest), return_counts=True)
-    numbers = (keys % span + lowest).tolist()
-    amounts = counts.tolist()
+    numbers, amounts = _array(keys % span + lowest), _array(counts)
     bounds = np.searchsorted(keys, np.arange(count + 1) * span).tolist()
     return [Histogram(numbers[i:j], amounts[i:j]) for i, j in pairwise(bounds)]
+
+
+def _array(values: _Ints) -> array[int]:
+    return array("q", values.astype(np.int64, copy=False).tobytes())
 
 
 def _distinct(texts: Any, groups: _Ints, count: int) -> list[DistinctCounter]:

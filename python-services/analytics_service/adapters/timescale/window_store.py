@@ -10,24 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from operator import itemgetter
 
+import pyarrow as pa
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
 from analytics_service.adapters.timescale.copy_chunks import copy_in
-from analytics_service.adapters.timescale.copy_text import array, lines
+from analytics_service.adapters.timescale.copy_text import array, fields, timestamp_fields
 from analytics_service.adapters.timescale.kept_rows import KeptRows, Mark
+from analytics_service.adapters.timescale.window_copy_text import STATE_COLUMNS, window_lines
 from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
 
 STAGE = "stacklens_window_stage"
-STATE_COLUMNS = (
-    "total_requests", "successful_requests", "failed_requests", "error_rate", "latency_min_ms", "latency_p50_ms",
-    "latency_p95_ms", "latency_p99_ms", "latency_max_ms", "latency_mean_ms", "unique_users", "unique_ips",
-    "avg_risk_score", "high_risk_count", "latency_count", "latency_sum_ms", "latency_buckets",
-    "latency_bucket_counts", "risk_count", "risk_sum", "users_sketch", "users_recent", "ips_sketch", "ips_recent",
-)  # fmt: skip
 # A sketch stays as it is where what was counted since it was written is written beside it.
 _SKETCHES = {"users_sketch": "users_recent", "ips_sketch": "ips_recent"}
 _LARGE_COLUMNS = ("latency_buckets", "latency_bucket_counts", "users_sketch", "ips_sketch")
@@ -46,7 +41,6 @@ _UNLESS_KEPT = sql.SQL(", ").join(
 MERGE_ATTEMPTS = 5
 _ROWS_AT_ONCE = 500
 
-_state_values = itemgetter(*STATE_COLUMNS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -276,21 +270,16 @@ def write_rows(cur: cursor, window: Window, rows: Sequence[Row]) -> int:
     """
     cur.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
     ((now_us,),) = cur.fetchall()
-    times = {start: _time_text(start * 1_000_000) for start in {row.key[1] for row in rows}}
-    now = _time_text(now_us)
-    marks = {us: now if us is None else _time_text(us) for us in {row.written_us for row in rows}}
 
-    def text(some: Sequence[Row]) -> bytes:
-        return lines(
-            (
-                times[row.key[1]],
-                row.key[0],
-                row.revision + 1,
-                marks[row.written_us],
-                *_state_values(row.state.to_row() if row.revision else row.state.to_state()),
-            )
-            for row in some
-        ).encode()
+    def text(some: Sequence[Row]) -> memoryview:
+        marks = [now_us if row.written_us is None else row.written_us for row in some]
+        keys = (
+            timestamp_fields(pa.array([row.key[1] * 1_000_000 for row in some])),
+            fields(pa.array([row.key[0] for row in some])),
+            fields(pa.array([row.revision + 1 for row in some])),
+            timestamp_fields(pa.array(marks)),
+        )
+        return window_lines(keys, [row.state for row in some], [row.revision > 0 for row in some])
 
     names = ("timestamp", "service", "revision", "aggregated_at", *STATE_COLUMNS)
     copy_in(
@@ -321,7 +310,7 @@ def write_rows(cur: cursor, window: Window, rows: Sequence[Row]) -> int:
             stage=sql.Identifier(STAGE),
             updates=updates,
         ),
-        {"now": now},
+        {"now": _time_text(now_us)},
     )
     ((written,),) = cur.fetchall()
     if written != len(rows):

@@ -1,0 +1,62 @@
+"""Rows of windows as COPY text, a column at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from analytics_service.adapters.timescale.copy_text import (
+    array_fields,
+    bytes_fields,
+    fields,
+    lines,
+)
+from analytics_service.domain.delta import Delta
+from analytics_service.domain.figures import Histograms, figure_columns
+from analytics_service.domain.sketches import DistinctCounter
+
+STATE_COLUMNS = (
+    "total_requests", "successful_requests", "failed_requests", "error_rate", "latency_min_ms", "latency_p50_ms",
+    "latency_p95_ms", "latency_p99_ms", "latency_max_ms", "latency_mean_ms", "unique_users", "unique_ips",
+    "avg_risk_score", "high_risk_count", "latency_count", "latency_sum_ms", "latency_buckets",
+    "latency_bucket_counts", "risk_count", "risk_sum", "users_sketch", "users_recent", "ips_sketch", "ips_recent",
+)  # fmt: skip
+
+
+def window_lines(
+    keys: Sequence[Any], deltas: Sequence[Delta], over_own_rows: Sequence[bool]
+) -> memoryview:
+    """COPY lines in UTF-8 that begin with the columns of fields in ``keys`` and end with STATE_COLUMNS.
+
+    ``over_own_rows``: whether each of ``deltas`` is to be written over the row that it was read from or written to last
+    (`Delta.to_row`), and not whole (`Delta.to_state`).
+    """
+    histograms = Histograms(deltas)
+    figures = figure_columns(deltas, histograms)
+    columns = {name: fields(pa.array(values, from_pandas=True)) for name, values in figures.items()}
+    columns["latency_buckets"] = array_fields(histograms.bounds, histograms.numbers)
+    columns["latency_bucket_counts"] = array_fields(histograms.bounds, histograms.counts)
+    for name, counters in (
+        ("users", [delta.users for delta in deltas]),
+        ("ips", [delta.ips for delta in deltas]),
+    ):
+        whole, recent = _sketches(counters, over_own_rows)
+        columns[f"{name}_sketch"], columns[f"{name}_recent"] = (
+            bytes_fields(whole),
+            bytes_fields(recent),
+        )
+    return lines([*keys, *(columns[name] for name in STATE_COLUMNS)])
+
+
+def _sketches(
+    counters: Sequence[DistinctCounter], over_own_rows: Sequence[bool]
+) -> tuple[Sequence[bytes | None], Sequence[bytes | None]]:
+    """Of each counter what is written as the row's sketch, and beside it."""
+    written = [
+        counter.to_write() if over_own else (counter.serialize(), None)
+        for counter, over_own in zip(counters, over_own_rows, strict=True)
+    ]
+    whole, recent = zip(*written, strict=True)
+    return whole, recent
