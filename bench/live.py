@@ -17,7 +17,7 @@ from psycopg2.extensions import connection
 
 from bench.child import Child
 from bench.errors import NotProduced, NotSustained
-from bench.events import SERVICES
+from bench.events import SERVICES, Floats
 from bench.paced_producer import READY
 from bench.proc import peak_memory_bytes
 from bench.progress import Progress
@@ -32,8 +32,17 @@ EVEN_ENOUGH = 0.98
 
 
 @dataclass(frozen=True, slots=True)
+class Latencies:
+    """Of some events, in seconds."""
+
+    p50_s: float
+    p99_s: float
+    worst_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LiveResult:
-    """Latencies in seconds; `rate` is the one reached, in events a second."""
+    """Latencies in seconds; `rate` is the one reached, in events a second. `parts`: of one part after the other."""
 
     rate: float
     events: int
@@ -41,6 +50,7 @@ class LiveResult:
     p99_s: float
     worst_s: float
     peak_memory_bytes: int
+    parts: tuple[Latencies, ...] = ()
 
 
 def run_live(
@@ -51,8 +61,12 @@ def run_live(
     seconds: float,
     progress: Progress,
     services: int = len(SERVICES),
+    part_s: float | None = None,
 ) -> LiveResult:
-    """Start a worker on an empty topic, then produce, and measure every event from the first to the last."""
+    """Start a worker on an empty topic, then produce, and measure every event from the first to the last.
+
+    With `part_s` the events of each so many seconds by themselves, too.
+    """
     conn = None
     notes = site.directory / f"{topic}.npz"
     with site.worker(database, topic, topic) as worker:
@@ -76,15 +90,22 @@ def run_live(
     verify_raw_rows(conn, site.ends(topic))
     verify_totals(conn, events)
     conn.close()
-    latencies = np.sort(visible_after(produced, polls))
+    visible = visible_after(produced, polls)
+    whole = _latencies(visible.after_s)
     return LiveResult(
         rate=events / elapsed,
         events=events,
-        p50_s=nearest_rank(latencies, 50),
-        p99_s=nearest_rank(latencies, 99),
-        worst_s=float(latencies[-1]),
+        p50_s=whole.p50_s,
+        p99_s=whole.p99_s,
+        worst_s=whole.worst_s,
         peak_memory_bytes=memory,
+        parts=() if part_s is None else tuple(map(_latencies, visible.by_time(part_s))),
     )
+
+
+def _latencies(after_s: Floats) -> Latencies:
+    ordered = np.sort(after_s)
+    return Latencies(nearest_rank(ordered, 50), nearest_rank(ordered, 99), float(ordered[-1]))
 
 
 def paced_producer(site: Site, topic: str, rate: int, seconds: float, services: int) -> Child:

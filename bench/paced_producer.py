@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from array import array
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from aiokafka import AIOKafkaProducer
@@ -19,6 +21,8 @@ from aiokafka import AIOKafkaProducer
 from bench.events import SERVICES, Recipe
 
 BURST_S: Final = 0.01
+DISTINCT: Final = 1_000_000
+"""Events that differ in more than their time; more come round again."""
 READY: Final = "producing since"
 _HEAD: Final = b'{"timestamp": "'
 _STAMP: Final = len("2026-01-01T00:00:00.000000")
@@ -42,19 +46,22 @@ async def produce(
 ) -> None:
     """Send `rate * seconds` events; a burst that is late goes out at once and is stamped with its true time."""
     count = int(rate * seconds)
-    recipe = Recipe(count, time.time_ns() // 1000, 60.0, seed=7, services=services)
+    recipe = Recipe(min(count, DISTINCT), time.time_ns() // 1000, 60.0, seed=7, services=services)
     values = [value for block in recipe.blocks() for value in block.values]
     burst = max(1, round(rate * BURST_S))
     producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all", enable_idempotence=True)
     await producer.start()
-    noted: list[tuple[int, int, float, asyncio.Future[object]]] = []
+    sent = array("q"), array("q"), array("q")  # partition, first offset, count
+    made_times = array("d")
+    waiting: deque[asyncio.Future[Any]] = deque()
     print(f"{READY} {time.time():.3f}", flush=True)
     began = time.monotonic()
     for number, at in enumerate(range(0, count, burst)):
         pause = began + number * BURST_S - time.monotonic()
         await asyncio.sleep(max(0.0, pause))
         made_s = time.time()
-        made = stamped(values[at : at + burst], int(made_s * 1e6))
+        wanted = range(at, min(at + burst, count))
+        made = stamped([values[place % len(values)] for place in wanted], int(made_s * 1e6))
         for partition in range(partitions):
             mine = made[partition::partitions]
             if not mine:
@@ -63,17 +70,22 @@ async def produce(
             for value in mine:
                 taken = batch.append(timestamp=int(made_s * 1000), key=None, value=value)
                 assert taken is not None, "a burst does not fit into one batch"
-            future = await producer.send_batch(batch, topic, partition=partition)
-            noted.append((partition, len(mine), made_s, future))
+            waiting.append(await producer.send_batch(batch, topic, partition=partition))
+            sent[0].append(partition)
+            sent[2].append(len(mine))
+            made_times.append(made_s)
+        while waiting and waiting[0].done():
+            sent[1].append(waiting.popleft().result().offset)
     elapsed = time.monotonic() - began
-    offsets = [(await future).offset for *_, future in noted]  # type: ignore[attr-defined]  # aiokafka carries no types
+    for future in waiting:
+        sent[1].append((await future).offset)
     await producer.stop()
     np.savez(
         file,
-        partition=np.array([each[0] for each in noted]),
-        first_offset=np.array(offsets),
-        count=np.array([each[1] for each in noted]),
-        produced_s=np.array([each[2] for each in noted]),
+        partition=np.frombuffer(sent[0], np.int64),
+        first_offset=np.frombuffer(sent[1], np.int64),
+        count=np.frombuffer(sent[2], np.int64),
+        produced_s=np.frombuffer(made_times),
         elapsed_s=np.array(elapsed),
     )
 

@@ -20,13 +20,26 @@ class Produced:
     produced_s: Floats
 
 
-def visible_after(produced: Produced, polls: Mapping[int, Sequence[tuple[float, int]]]) -> Floats:
-    """Seconds from the making of every event to the first poll that showed it.
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """For each event when it was made (epoch seconds), and how many seconds later it was visible."""
+
+    made_s: Floats
+    after_s: Floats
+
+    def by_time(self, length_s: float) -> list[Floats]:
+        """The latencies of the events made in each `length_s` seconds since the first one, the last part shorter."""
+        parts = ((self.made_s - self.made_s.min()) // length_s).astype(np.int64)
+        return [self.after_s[parts == part] for part in range(int(parts.max()) + 1)]
+
+
+def visible_after(produced: Produced, polls: Mapping[int, Sequence[tuple[float, int]]]) -> Visible:
+    """From the making of every event to the first poll that showed it.
 
     `polls`: for each partition, in order of time, when an answer had arrived and the next offset it gave: all offsets
     below were visible. Raises ValueError when an event was never seen.
     """
-    latencies = []
+    made, after = [np.empty(0)], [np.empty(0)]
     for partition in np.unique(produced.partition).tolist():
         mine = produced.partition == partition
         counts = produced.count[mine]
@@ -38,8 +51,9 @@ def visible_after(produced: Produced, polls: Mapping[int, Sequence[tuple[float, 
         first = np.searchsorted(next_offsets, offsets, side="right")
         if len(offsets) and (not len(times) or int(first.max()) >= len(times)):
             raise ValueError(f"events of partition {partition} were never seen")
-        latencies.append(times[first] - np.repeat(produced.produced_s[mine], counts))
-    return np.concatenate(latencies) if latencies else np.array([])
+        made.append(np.repeat(produced.produced_s[mine], counts))
+        after.append(times[first] - made[-1])
+    return Visible(np.concatenate(made), np.concatenate(after))
 
 
 def _within(counts: Ints) -> Ints:
