@@ -137,14 +137,14 @@ def test_merged_histograms_are_that_of_all_values(values: list[float], cuts: lis
     handed_over = []
     for start, end in pairwise([0, *sorted(cuts), len(values)]):
         buckets = histogram_of(values[start:end])
-        other = Histogram(sorted(buckets), [buckets[number] for number in sorted(buckets)])
-        before = Histogram(other.numbers.copy(), other.counts.copy())
+        other = Histogram.of(sorted(buckets), [buckets[number] for number in sorted(buckets)])
+        before = Histogram.of(other.numbers, other.counts)
         merged.merge_from(other)
         merged.merge_from(Histogram())
         handed_over.append((other, before))
     for other, before in handed_over:
         assert other == before
-    assert merged.numbers == sorted(merged.numbers)
+    assert merged.numbers.tolist() == sorted(merged.numbers)
     assert dict(zip(merged.numbers, merged.counts, strict=True)) == histogram_of(values)
 
 

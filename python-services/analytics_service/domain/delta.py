@@ -68,12 +68,12 @@ class Delta:
 
     @classmethod
     def from_state(cls, row: Mapping[str, Any]) -> Self:
-        """The delta whose `to_state` or `to_row` is stored in a row of a metrics table, to be written anywhere."""
+        """The delta that a row of a metrics table says, to be written anywhere."""
         return cls._read(row, DistinctCounter.deserialize)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """The same, to be written with `to_row` over this very row."""
+        """The same, to be written over this very row: what its sketches lack is known."""
         return cls._read(row, DistinctCounter.of_row)
 
     @classmethod
@@ -106,37 +106,25 @@ class Delta:
         and risk figures are None when no event carries one; ``error_rate`` is in percent. The
         sketches are whole, so what was counted since they were written (``_recent``) is None.
         """
-        state = self._without_sketches()
-        state["users_sketch"], state["users_recent"] = self.users.serialize(), None
-        state["ips_sketch"], state["ips_recent"] = self.ips.serialize(), None
-        return state
-
-    def to_row(self) -> dict[str, Any]:
-        """The same to be written over the row that this was read from (`from_row`) or written to last.
-
-        Of a sketch that is to stay as it is in the row there is None instead of it, and beside it
-        (``_recent``) one of what was counted since.
-        """
-        state = self._without_sketches()
-        state["users_sketch"], state["users_recent"] = self.users.to_write()
-        state["ips_sketch"], state["ips_recent"] = self.ips.to_write()
-        return state
+        numbers, counts = self.latencies.numbers.tolist(), self.latencies.counts.tolist()
+        return {
+            **self.figures_over(numbers, counts),
+            "latency_count": self.latency_count,
+            "latency_sum_ms": self.latency_sum,
+            "latency_buckets": numbers,
+            "latency_bucket_counts": counts,
+            "risk_count": self.risk_count,
+            "risk_sum": self.risk_sum,
+            "users_sketch": self.users.serialize(),
+            "users_recent": None,
+            "ips_sketch": self.ips.serialize(),
+            "ips_recent": None,
+        }
 
     def was_written(self) -> None:
-        """The row says what `to_row` gave, since when nothing was merged."""
+        """It was written to its row, sketches as `DistinctCounter.to_write` gave them, and nothing was merged since."""
         self.users.was_written()
         self.ips.was_written()
-
-    def _without_sketches(self) -> dict[str, Any]:
-        numbers, counts = self.latencies.numbers.tolist(), self.latencies.counts.tolist()
-        state = self.figures_over(numbers, counts)
-        state["latency_count"] = self.latency_count
-        state["latency_sum_ms"] = self.latency_sum
-        state["latency_buckets"] = numbers
-        state["latency_bucket_counts"] = counts
-        state["risk_count"] = self.risk_count
-        state["risk_sum"] = self.risk_sum
-        return state
 
     def figures(self) -> dict[str, Any]:
         """Those columns of `to_state` that people read, without the state they are computed from."""

@@ -1,4 +1,4 @@
-"""What `Delta.to_row` says of one delta, of many at once: a column of each figure.
+"""What `Delta.to_state` says of one delta, of many at once: a column of each figure.
 
 A flush of many services writes a row of each of them for three windows, and one by one they take most of its time.
 """
@@ -46,7 +46,7 @@ class Histograms:
 
 
 def figure_columns(deltas: Sequence[Delta], histograms: Histograms) -> dict[str, Ints | Floats]:
-    """The numbers of `Delta.to_row` by its names, each in an array that runs beside ``deltas``.
+    """The numbers of `Delta.to_state` by their names, each in an array that runs beside ``deltas``.
 
     ``histograms`` are theirs. NaN stands for None; no figure is a NaN.
     """

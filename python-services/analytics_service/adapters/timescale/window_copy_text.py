@@ -30,8 +30,8 @@ def window_lines(
 ) -> memoryview:
     """COPY lines in UTF-8 that begin with the columns of fields in ``keys`` and end with STATE_COLUMNS.
 
-    ``over_own_rows``: whether each of ``deltas`` is to be written over the row that it was read from or written to last
-    (`Delta.to_row`), and not whole (`Delta.to_state`).
+    ``over_own_rows``: whether each of ``deltas`` is to be written over the row that it was read from (`Delta.from_row`)
+    or written to last. Such a row keeps a sketch for which there is none here, but one beside it of what it lacks.
     """
     histograms = Histograms(deltas)
     figures = figure_columns(deltas, histograms)
