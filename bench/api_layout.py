@@ -16,7 +16,7 @@ import pyarrow as pa
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from analytics_service.adapters.timescale.copy_text import fields, lines
+from analytics_service.adapters.timescale.copy_columns import fields, lines
 from analytics_service.adapters.timescale.window_copy_text import STATE_COLUMNS, window_lines
 from analytics_service.domain.windows import DAY, WINDOWS, Window
 from bench.api_traffic import DAYS, KINDS, kind_of, states_of

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import pyarrow as pa
 from aiokafka.structs import ConsumerRecord
 
-from analytics_service.adapters.timescale.copy_text import fields
+from analytics_service.adapters.timescale.copy_columns import fields
 from analytics_service.adapters.timescale.event_copy_text import event_lines
 from analytics_service.adapters.timescale.window_copy_text import window_lines
 from analytics_service.domain.aggregation import Cell, roll_up

@@ -20,7 +20,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from psycopg2.extras import execute_values
 
-from analytics_service.adapters.timescale.window_store import merge_cells, prepare_stage
+from analytics_service.adapters.timescale.window_rows import prepare_stage
+from analytics_service.adapters.timescale.window_store import merge_cells
 from analytics_service.config import Settings, load_settings
 from analytics_service.domain.aggregation import roll_up
 from analytics_service.domain.events import Event

@@ -27,7 +27,7 @@ from analytics_service.adapters.timescale.recalculation import (
     services_of,
 )
 from analytics_service.adapters.timescale.recalculation_queue import Advance, ClaimLost, Job
-from analytics_service.adapters.timescale.window_store import ConcurrentInsert
+from analytics_service.adapters.timescale.window_rows import ConcurrentInsert
 from analytics_service.domain.recalculation import (
     HOUR_S,
     Plan,

@@ -17,11 +17,9 @@ from psycopg2.extensions import cursor as Cursor
 from analytics_service.adapters.timescale import window_store
 from analytics_service.adapters.timescale.flush import prepare_connection
 from analytics_service.adapters.timescale.kept_rows import FLUSHES, KeptRows
-from analytics_service.adapters.timescale.window_store import (
-    ConcurrentInsert,
-    merge_cells,
-    merge_window,
-)
+from analytics_service.adapters.timescale.window_rows import ConcurrentInsert, Row
+from analytics_service.adapters.timescale.window_rows import write_rows as real_write_rows
+from analytics_service.adapters.timescale.window_store import merge_cells, merge_window
 from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.events import Event
 from analytics_service.domain.folding import fold_events
@@ -222,15 +220,14 @@ def test_a_row_that_somebody_else_makes_first_takes_back_its_window_alone(
     worker, other = Worker(connections[0], merge=merge_window), Worker(connections[1])
     other.flush([("z", 0, 1, "u")])  # makes the chunks, for which one would wait
     told = [(service, 301, 7, "w") for service in "abcdef"]
-    real = window_store.write_rows
     appearing = iter([("abcdef"[place], 400, 6, "v") for place in range(times)])
 
-    def write_rows(cursor: Cursor, window: Window, rows: list[window_store.Row]) -> int:
+    def write_rows(cursor: Cursor, window: Window, rows: list[Row]) -> int:
         if cursor.connection is worker.connection and window.name == "5min":
             for event in itertools.islice(appearing, 1):
                 told.append(event)
                 other.flush([event])
-        return real(cursor, window, rows)
+        return real_write_rows(cursor, window, rows)
 
     monkeypatch.setattr(window_store, "write_rows", write_rows)
     with worker.connection.cursor() as cursor:
@@ -338,12 +335,11 @@ def test_a_row_that_appears_says_nothing_against_those_that_are_kept(
 ) -> None:
     worker, other = Worker(connections[0]), Worker(connections[1])
     worker.flush([("a", 0, 5, "u")])
-    real = window_store.write_rows
 
     def write_rows(*arguments: Any) -> int:
-        monkeypatch.setattr(window_store, "write_rows", real)
+        monkeypatch.setattr(window_store, "write_rows", real_write_rows)
         other.flush([("b", 0, 6, "v")])
-        return real(*arguments)
+        return real_write_rows(*arguments)
 
     monkeypatch.setattr(window_store, "write_rows", write_rows)
     worker.flush([("b", 0, 7, "w")])

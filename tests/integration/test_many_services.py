@@ -8,7 +8,8 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.adapters.timescale.flush import prepare_connection
-from analytics_service.adapters.timescale.window_store import lock_rows, merge_cells
+from analytics_service.adapters.timescale.window_rows import lock_rows
+from analytics_service.adapters.timescale.window_store import merge_cells
 from analytics_service.domain.aggregation import Delta
 from analytics_service.domain.windows import BASE_WINDOW
 from tests.databases import Database

@@ -21,7 +21,8 @@ from analytics_service.adapters.timescale.recalculation import (
     prepare_recalculation,
     rebuild,
 )
-from analytics_service.adapters.timescale.window_store import ConcurrentInsert, merge_window
+from analytics_service.adapters.timescale.window_rows import ConcurrentInsert
+from analytics_service.adapters.timescale.window_store import merge_window
 from analytics_service.domain.aggregation import roll_up
 from analytics_service.domain.events import Event
 from analytics_service.domain.folding import fold_events

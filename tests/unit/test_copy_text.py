@@ -13,15 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics_service.adapters.timescale.copy_text import (
-    array,
+from analytics_service.adapters.timescale.copy_columns import (
     array_fields,
     bytes_fields,
-    escape,
     fields,
     lines,
     timestamp_fields,
 )
+from analytics_service.adapters.timescale.copy_text import array, escape
 from analytics_service.adapters.timescale.event_copy_text import EVENT_COLUMNS, event_lines
 from analytics_service.domain.event_columns import EventColumns
 from analytics_service.domain.events import EVENT_FIELDS, Event

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from analytics_service.adapters.timescale.copy_text import fields
+from analytics_service.adapters.timescale.copy_columns import fields
 from analytics_service.adapters.timescale.window_copy_text import STATE_COLUMNS, window_lines
 from analytics_service.domain.aggregation import Delta
 from analytics_service.domain.events import Event

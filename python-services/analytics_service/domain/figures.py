@@ -5,6 +5,7 @@ A flush of many services writes a row of each of them for three windows, and one
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
@@ -85,7 +86,7 @@ def figure_columns(deltas: Sequence[Delta], histograms: Histograms) -> dict[str,
     }
 
 
-def _joined(arrays: Sequence[bytes]) -> Ints:
+def _joined(arrays: Sequence[array[int]]) -> Ints:
     joined: Ints = np.frombuffer(b"".join(arrays), np.int64)
     return joined
 

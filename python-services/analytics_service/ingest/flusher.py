@@ -26,7 +26,7 @@ from analytics_service.adapters.timescale.kept_rows import KeptRows
 from analytics_service.adapters.timescale.offsets import OwnershipLost
 from analytics_service.adapters.timescale.prepared import Prepared, prepare
 from analytics_service.adapters.timescale.replays import ReplaysSettled
-from analytics_service.adapters.timescale.window_store import ConcurrentInsert
+from analytics_service.adapters.timescale.window_rows import ConcurrentInsert
 from analytics_service.domain.windows import Window
 from analytics_service.heap import give_back
 from analytics_service.ingest.attempts import Attempts

@@ -20,7 +20,7 @@ from psycopg2.extras import execute_batch
 
 from analytics_service.adapters.timescale.retention import latest, lock_kept_since
 from analytics_service.adapters.timescale.window_copy_text import STATE_COLUMNS
-from analytics_service.adapters.timescale.window_store import read_states
+from analytics_service.adapters.timescale.window_rows import read_states
 from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
 

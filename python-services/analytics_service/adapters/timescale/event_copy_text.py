@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from analytics_service.adapters.timescale.copy_text import fields, lines, timestamp_fields
+from analytics_service.adapters.timescale.copy_columns import fields, lines, timestamp_fields
 from analytics_service.domain.event_columns import EventColumns
 from analytics_service.domain.events import EVENT_FIELDS
 

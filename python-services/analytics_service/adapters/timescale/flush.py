@@ -27,7 +27,8 @@ from analytics_service.adapters.timescale.replays import (
     mark_failed_again,
     mark_replayed,
 )
-from analytics_service.adapters.timescale.window_store import merge_window, prepare_stage
+from analytics_service.adapters.timescale.window_rows import prepare_stage
+from analytics_service.adapters.timescale.window_store import merge_window
 from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
 from analytics_service.ingest.work import Work

@@ -16,7 +16,7 @@ from psycopg2.extensions import connection, cursor
 
 from analytics_service.adapters.timescale.daily import invalidate_days
 from analytics_service.adapters.timescale.retention import HOT, latest, lock_kept_since
-from analytics_service.adapters.timescale.window_store import (
+from analytics_service.adapters.timescale.window_rows import (
     Row,
     delete_rows,
     lock_rows,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from analytics_service.adapters.timescale.copy_text import (
+from analytics_service.adapters.timescale.copy_columns import (
     array_fields,
     bytes_fields,
     fields,
