@@ -7,19 +7,17 @@ the merge of its minutes whoever laid it out when.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import pyarrow as pa
 from psycopg2 import sql
 from psycopg2.extensions import connection
+from psycopg2.extras import execute_values
 
-from analytics_service.adapters.timescale.copy_columns import fields, lines
-from analytics_service.adapters.timescale.window_copy_text import STATE_COLUMNS, window_lines
+from analytics_service.adapters.timescale.window_copy_text import STATE_COLUMNS
 from analytics_service.domain.windows import DAY, WINDOWS, Window
-from bench.api_traffic import DAYS, KINDS, kind_of, states_of
+from bench.api_traffic import DAYS, KINDS, kind_of, rows_of
 
 SCHEMA: Final = "bench_api"
 DAY_S: Final = 86_400
@@ -35,6 +33,7 @@ _SHAPES: Final = sql.SQL(
     SELECT 0 AS archetype, 0 AS second, {names} FROM analytics_metrics_1min WITH NO DATA
     """
 )
+_SHAPE: Final = sql.SQL("INSERT INTO {shapes} (archetype, second, {names}) VALUES %s")
 _LAY_OUT: Final = sql.SQL(
     """
     INSERT INTO {table} (timestamp, service, aggregated_at, {names} {more})
@@ -74,20 +73,20 @@ def make_shapes(conn: connection, services: int) -> None:
     """Make the services and the archetypes' rows. Commits (`conn` is in autocommit mode)."""
     with conn.cursor() as cur:
         cur.execute(_TABLES)
-        known = (range(services), service_names(services), map(kind_of, range(services)))
-        text = lines([fields(pa.array(column)) for column in known])
-        _copy(conn, sql.Identifier(SCHEMA, "services"), ("number", "service", "kind"), text)
+        known = [
+            (number, name, kind_of(number)) for number, name in enumerate(service_names(services))
+        ]
+        execute_values(cur, "INSERT INTO bench_api.services VALUES %s", known)
         for window in (*WINDOWS, DAY):
             cur.execute(_SHAPES.format(shapes=_shapes(window), names=_NAMES))
-        columns = ("archetype", "second", *STATE_COLUMNS)
         for archetype in range(len(KINDS) * DAYS):
-            for window, cells in states_of(archetype):
-                starts = fields(pa.array([start_s for _, start_s in cells]))
-                deltas = list(cells.values())
-                text = window_lines(
-                    (pa.scalar(str(archetype)), starts), deltas, [False] * len(deltas)
-                )
-                _copy(conn, _shapes(window), columns, text)
+            for window, rows in rows_of(archetype):
+                statement = _SHAPE.format(shapes=_shapes(window), names=_NAMES)
+                values = [
+                    (archetype, start_s, *(row[name] for name in STATE_COLUMNS))
+                    for start_s, row in rows.items()
+                ]
+                execute_values(cur, statement, values)
         cur.execute("ANALYZE")
 
 
@@ -154,11 +153,3 @@ def touch(conn: connection, now_s: int) -> None:
 
 def _shapes(window: Window) -> sql.Identifier:
     return sql.Identifier(SCHEMA, f"shapes_{window.name}")
-
-
-def _copy(
-    conn: connection, table: sql.Identifier, columns: Sequence[str], text: memoryview
-) -> None:
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    with conn.cursor() as cur:
-        cur.copy_expert(sql.SQL("COPY {} ({}) FROM STDIN").format(table, names), io.BytesIO(text))

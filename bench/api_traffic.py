@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from analytics_service.domain.folding import fold_events
 from analytics_service.domain.windows import DAY, WINDOWS, Window
 from bench.events import MESSAGES
 
+Row = dict[str, Any]
+"""Columns of a metrics row by their names, as `Delta.to_state` gives them."""
 DAYS: Final = 2
 """How many different days each kind of service has; a service takes turns in them."""
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -26,6 +28,8 @@ TIERS: Final = ("free", "pro", "enterprise")
 HIGH_RISK: Final = 0.8
 _DAY_S: Final = 86_400
 _HOUR_S: Final = 3_600
+_LAST_FLUSH_S: Final = 54
+"""Second of a minute from which on events come with its last flush."""
 _SEED: Final = 20_260_131
 
 
@@ -61,21 +65,64 @@ def kind_of(number: int) -> int:
     return len(KINDS) - 1
 
 
-def states_of(archetype: int) -> Iterator[tuple[Window, dict[Cell, Delta]]]:
-    """The windows of a day of an archetype (kind x DAYS + day), and the day itself; starts count from midnight.
+def rows_of(archetype: int) -> Iterator[tuple[Window, dict[int, Row]]]:
+    """The windows of a day of an archetype (kind x DAYS + day), and the day itself, by their starts since midnight.
 
-    The minutes are folded from events as a worker does it, everything longer is a merge of them.
+    The minutes are folded from events as a worker does it, everything longer is a merge of them. What the last part of
+    a window has added to a large sketch lies beside it, as workers leave it; days are written whole.
     """
     kind, day = divmod(archetype, DAYS)
     dice = np.random.default_rng((_SEED, archetype))
-    cells: dict[Cell, Delta] = {}
+    early: dict[Cell, Delta] = {}
+    late: dict[Cell, Delta] = {}
     for start_s in range(0, _DAY_S, _HOUR_S):
-        cells |= fold_events(
-            events_between("", KINDS[kind], day, start_s, start_s + _HOUR_S, dice), HIGH_RISK
+        events = events_between("", KINDS[kind], day, start_s, start_s + _HOUR_S, dice)
+        early |= fold_events([event for event in events if not _is_late(event)], HIGH_RISK)
+        late |= fold_events([event for event in events if _is_late(event)], HIGH_RISK)
+    minutes = _merged(early, late)
+    for window in WINDOWS:
+        first = roll_up(
+            {c: early.get(c, Delta()) if _ends(c, window) else minutes[c] for c in minutes}, window
         )
-    for window in (*WINDOWS, DAY):
-        cells = roll_up(cells, window)
-        yield window, cells
+        last = roll_up({cell: late[cell] for cell in late if _ends(cell, window)}, window)
+        yield window, {cell[1]: _row(first[cell], last.get(cell)) for cell in first}
+    yield DAY, {cell[1]: delta.to_state() for cell, delta in roll_up(minutes, DAY).items()}
+
+
+def _is_late(event: Event) -> bool:
+    """Whether it comes with the last flush of its minute."""
+    return event.timestamp_us // 1_000_000 % 60 >= _LAST_FLUSH_S
+
+
+def _ends(minute: Cell, window: Window) -> bool:
+    """Whether it is the last one of its window."""
+    return (minute[1] + 60) % window.seconds == 0
+
+
+def _merged(first: dict[Cell, Delta], last: dict[Cell, Delta]) -> dict[Cell, Delta]:
+    """The union, in the order of the cells."""
+    cells = {}
+    for cell in sorted(first | last):
+        cells[cell] = Delta()
+        for part in (first, last):
+            if cell in part:
+                cells[cell].merge_from(part[cell])
+    return cells
+
+
+def _row(first: Delta, last: Delta | None) -> Row:
+    """The row that says `first`, and is then written again with what `last` adds, if there is any."""
+    delta = first.copy()
+    before = delta.to_state()
+    delta.was_written()
+    if last is not None:
+        delta.merge_from(last)
+    written = {"users": delta.users.to_write(), "ips": delta.ips.to_write()}
+    row = delta.to_state()
+    for name, (_, recent) in written.items():
+        if recent is not None:
+            row[f"{name}_sketch"], row[f"{name}_recent"] = before[f"{name}_sketch"], recent
+    return row
 
 
 def events_between(

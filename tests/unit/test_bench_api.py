@@ -16,6 +16,7 @@ from bench.api_layout import slices
 from dashboard_api.app import create_app
 from dashboard_api.openapi import describe
 from tests.api_support import api_settings
+from tests.reference.sketches import distinct
 
 
 def test_every_get_endpoint_is_measured() -> None:
@@ -35,14 +36,26 @@ def test_kinds_of_services_have_their_shares() -> None:
 
 
 def test_what_is_longer_is_the_merge_of_what_is_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    quiet = tuple(replace(kind, rate=2.0) for kind in api_traffic.KINDS)
+    quiet = tuple(replace(kind, rate=20.0) for kind in api_traffic.KINDS)
     monkeypatch.setattr(api_traffic, "KINDS", quiet)
-    levels = dict(api_traffic.states_of(1))
+    levels = dict(api_traffic.rows_of(1))
     assert list(levels) == [*WINDOWS, DAY]
     ((_, day),) = levels[DAY].items()
+    counted = {"total_requests", "latency_count", "failed_requests", "high_risk_count"}
     for window in WINDOWS:
-        assert sum(delta.total for delta in levels[window].values()) == day.total > 0
-        assert {start % window.seconds for _, start in levels[window]} == {0}
+        rows = list(levels[window].values())
+        assert all(sum(row[name] for row in rows) == day[name] > 0 for name in counted)
+        assert {start % window.seconds for start in levels[window]} == {0}
+        for name in ("users", "ips"):
+            columns = (f"{name}_sketch", f"{name}_recent")
+            everybody = distinct(*(row[column] for row in rows for column in columns))
+            assert everybody == pytest.approx(distinct(day[f"{name}_sketch"]), rel=0.03)
+    # Few a minute are written whole; of an hour's most lie in the sketch, and what the last minute brought beside it.
+    assert not any(row["users_recent"] for row in levels[WINDOWS[0]].values())
+    hours = levels[WINDOWS[2]].values()
+    assert {row["users_recent"] is None for row in hours if len(row["users_sketch"]) > 500} == {
+        False
+    }
 
 
 @pytest.mark.parametrize(
