@@ -72,9 +72,8 @@ docs: setup ## write docs/configuration.md from the declared settings
 bench: setup ## measure speed and size, peers beside the product; ARGS=--quick: two minutes, against what is stored
 	@status=0; $(BIN)/python -m bench $(ARGS) || status=$$?; \
 	test -z "$(filter --quick,$(ARGS))" || exit $$status; \
-	$(BIN)/python -m bench.alerts || status=$$?; \
-	$(BIN)/python -m bench.peers_run || status=$$?; \
-	$(BIN)/python -m bench.api || status=$$?; exit $$status
+	for part in peers_run scale api alerts start; do $(BIN)/python -m bench.$$part || status=$$?; done; \
+	$(BIN)/python -m bench.promises || status=$$?; exit $$status
 
 # Not after every set-up: that one checks what the old locks installed against the new list.
 lock: ## pin every package anew from the requirements*.in

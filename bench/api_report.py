@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bench.api_measure import CLIENTS, PACE_S, Measured
 from bench.api_seed import Seeded
+from bench.figures import Line, Promise
 from bench.outcome import write
 
 HEADINGS: Final = (
@@ -15,6 +16,17 @@ HEADINGS: Final = (
     "CPU API", "database",
 )  # fmt: skip
 _WIDEST: Final = 52
+
+
+def lines_of(measured: Sequence[Measured]) -> list[Line]:
+    """Of the requests that have the same limit the slowest, by what counts."""
+    lines = []
+    for limit_ms in sorted({each.limit_ms for each in measured}):
+        those = [each for each in measured if each.limit_ms == limit_ms]
+        slowest = max(those, key=lambda each: each.counted_ms)
+        what = f"API, 20 clients: slowest of {limit_ms:g} ms, {slowest.path}"
+        lines.append(Line(what, [slowest.counted_ms], "{:.1f} ms", Promise("most", limit_ms)))
+    return lines
 
 
 def report(
@@ -32,6 +44,7 @@ def report(
             "database_bytes": seeded.bytes,
         },
         "requests": [each.as_json() for each in measured],
+        "lines": [line.as_json() for line in lines_of(measured)],
     }
     write(file, "api", surroundings, content, kept)
     print(f"seed: {seeded.windows:,} windows, {seeded.rate:,.0f} rows/s")

@@ -65,6 +65,7 @@ class Line:
             "figure": self.figure,
             "of_rounds": "largest" if self.worst else "median",
             "rounds": list(self.rounds),
+            "form": self.form,
             "promise": promise,
             "kept": self.kept,
         }

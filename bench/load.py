@@ -14,6 +14,7 @@ from psycopg2.extensions import connection
 
 from analytics_service.adapters.kafka.producer import TopicProducer
 from analytics_service.adapters.timescale.migrations import Migrator
+from analytics_service.domain.windows import WINDOWS
 from bench.child import Child
 from bench.errors import WrongResult
 from bench.events import Columns, Recipe, join
@@ -29,7 +30,8 @@ LONGEST_S = 900.0
 class LoadResult:
     """One pass over the topic; CPU seconds from the first fetch on, None where the database is elsewhere.
 
-    `session_cpu_s`: of the session of the flushes; `vacuum_cpu_s`: of that in which the worker vacuums.
+    `session_cpu_s`: of the session of the flushes; `vacuum_cpu_s`: of that in which the worker vacuums. `disk_bytes`:
+    of the tables of raw events and windows afterwards, indexes and out-of-line values included.
     """
 
     events: int
@@ -40,6 +42,7 @@ class LoadResult:
     session_cpu_s: float | None
     vacuum_cpu_s: float | None
     wal_bytes: int
+    disk_bytes: int
 
     @property
     def rate(self) -> float:
@@ -83,10 +86,12 @@ def run_load(site: Site, database: str, topic: str, group: str, progress: Progre
         status = worker.stop()
     if status != 0:
         raise worker.trouble(f"ended with exit status {status} on SIGTERM")
-    wal_bytes = _wal_position(conn) - wal
+    wal_bytes, disk_bytes = _wal_position(conn) - wal, _disk_bytes(conn)
     conn.close()
     seconds, from_start = ended - began, ended - worker.started_at
-    return LoadResult(events, seconds, from_start, memory, cpu, session_cpu, vacuum_cpu, wal_bytes)
+    return LoadResult(
+        events, seconds, from_start, memory, cpu, session_cpu, vacuum_cpu, wal_bytes, disk_bytes
+    )
 
 
 def _wait_for_end(
@@ -131,3 +136,16 @@ def _wal_position(conn: connection) -> int:
         row = cur.fetchone()
     assert row is not None
     return int(row[0])
+
+
+def _disk_bytes(conn: connection) -> int:
+    with conn.cursor() as cur:
+        cur.execute(
+            """
+            SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits
+            WHERE inhparent = ANY (%s::regclass[])
+            """,
+            (["analytics_events", *(window.table for window in WINDOWS)],),
+        )
+        ((size,),) = cur.fetchall()
+    return int(size)

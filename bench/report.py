@@ -65,6 +65,7 @@ def lines_of(rounds: list[Round]) -> list[Line]:
             "CPU an event: worker", [_micros(x.worker_cpu_s, x.events) for x in loads], "{:.2f} us"
         ),
         Line("WAL an event", [x.wal_bytes / x.events for x in loads], "{:.0f} B"),
+        Line("on disk an event", [x.disk_bytes / x.events for x in loads], "{:.0f} B"),
     ]
     sessions = [_micros(x.session_cpu_s, x.events) for x in loads if x.session_cpu_s is not None]
     bare = [_micros(x.session_cpu_s, x.rows) for x in copies if x.session_cpu_s is not None]
@@ -89,6 +90,7 @@ def ratios_of(rounds: list[Round]) -> list[Ratio]:
             "times Faust", [a.rate / b.faust_rate for a, b in _pairs(loads, rounds)], True, "rate"
         ),
         Ratio("WAL bytes an event", [x.wal_bytes / x.events for x in loads], False),
+        Ratio("disk bytes an event", [x.disk_bytes / x.events for x in loads], False),
     ]
     cpu = [
         (a.worker_cpu_s + a.session_cpu_s) / a.events / (b.session_cpu_s / b.rows)

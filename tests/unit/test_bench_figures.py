@@ -55,6 +55,7 @@ def test_a_line_for_the_results_file_holds_every_round() -> None:
         "figure": 0.2,
         "of_rounds": "median",
         "rounds": [0.3, 0.1, 0.2],
+        "form": "{:.2f}",
         "promise": {"kind": "most", "limit": 0.5},
         "kept": True,
     }
