@@ -6,7 +6,7 @@ few users make most of the requests, so that a minute knows some dozens of them 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,8 +28,9 @@ TIERS: Final = ("free", "pro", "enterprise")
 HIGH_RISK: Final = 0.8
 _DAY_S: Final = 86_400
 _HOUR_S: Final = 3_600
-_LAST_FLUSH_S: Final = 54
-"""Second of a minute from which on events come with its last flush."""
+_LAST_FLUSHES: Final = 10
+"""How many flushes a window's last events come with, of so many microseconds each."""
+_FLUSH_US: Final = 600_000
 _SEED: Final = 20_260_131
 
 
@@ -74,55 +75,58 @@ def rows_of(archetype: int) -> Iterator[tuple[Window, dict[int, Row]]]:
     kind, day = divmod(archetype, DAYS)
     dice = np.random.default_rng((_SEED, archetype))
     early: dict[Cell, Delta] = {}
-    late: dict[Cell, Delta] = {}
+    late: dict[Cell, list[Delta]] = {}
     for start_s in range(0, _DAY_S, _HOUR_S):
         events = events_between("", KINDS[kind], day, start_s, start_s + _HOUR_S, dice)
-        early |= fold_events([event for event in events if not _is_late(event)], HIGH_RISK)
-        late |= fold_events([event for event in events if _is_late(event)], HIGH_RISK)
-    minutes = _merged(early, late)
+        early |= fold_events([event for event in events if _flush_of(event) < 0], HIGH_RISK)
+        for flush in range(_LAST_FLUSHES):
+            part = [event for event in events if _flush_of(event) == flush]
+            for cell, delta in fold_events(part, HIGH_RISK).items():
+                late.setdefault(cell, []).append(delta)
+    minutes = {
+        cell: _merged([early.get(cell, Delta()), *late.get(cell, ())])
+        for cell in sorted(early | late)
+    }
     for window in WINDOWS:
-        first = roll_up(
-            {c: early.get(c, Delta()) if _ends(c, window) else minutes[c] for c in minutes}, window
+        ends = {cell for cell in minutes if (cell[1] + 60) % window.seconds == 0}
+        first = {c: early.get(c, Delta()) if c in ends else minutes[c] for c in minutes}
+        last = {window.start_of(cell[1]): late[cell] for cell in ends if cell in late}
+        yield (
+            window,
+            {
+                start: _row(delta, last.get(start, ()))
+                for (_, start), delta in roll_up(first, window).items()
+            },
         )
-        last = roll_up({cell: late[cell] for cell in late if _ends(cell, window)}, window)
-        yield window, {cell[1]: _row(first[cell], last.get(cell)) for cell in first}
     yield DAY, {cell[1]: delta.to_state() for cell, delta in roll_up(minutes, DAY).items()}
 
 
-def _is_late(event: Event) -> bool:
-    """Whether it comes with the last flush of its minute."""
-    return event.timestamp_us // 1_000_000 % 60 >= _LAST_FLUSH_S
+def _flush_of(event: Event) -> int:
+    """Of the last flushes of its minute the one that it comes with, from 0; below 0: with an earlier one."""
+    left_us = 60_000_000 - event.timestamp_us % 60_000_000
+    return _LAST_FLUSHES - 1 - left_us // _FLUSH_US
 
 
-def _ends(minute: Cell, window: Window) -> bool:
-    """Whether it is the last one of its window."""
-    return (minute[1] + 60) % window.seconds == 0
+def _merged(parts: Iterable[Delta]) -> Delta:
+    whole = Delta()
+    for part in parts:
+        whole.merge_from(part)
+    return whole
 
 
-def _merged(first: dict[Cell, Delta], last: dict[Cell, Delta]) -> dict[Cell, Delta]:
-    """The union, in the order of the cells."""
-    cells = {}
-    for cell in sorted(first | last):
-        cells[cell] = Delta()
-        for part in (first, last):
-            if cell in part:
-                cells[cell].merge_from(part[cell])
-    return cells
-
-
-def _row(first: Delta, last: Delta | None) -> Row:
-    """The row that says `first`, and is then written again with what `last` adds, if there is any."""
+def _row(first: Delta, flushes: Iterable[Delta]) -> Row:
+    """The row that says `first`, and is then written again with what each flush adds."""
     delta = first.copy()
-    before = delta.to_state()
-    delta.was_written()
-    if last is not None:
-        delta.merge_from(last)
-    written = {"users": delta.users.to_write(), "ips": delta.ips.to_write()}
     row = delta.to_state()
-    for name, (_, recent) in written.items():
-        if recent is not None:
-            row[f"{name}_sketch"], row[f"{name}_recent"] = before[f"{name}_sketch"], recent
-    return row
+    kept = {name: row[name] for name in ("users_sketch", "ips_sketch")}
+    for flush in flushes:
+        delta.was_written()
+        delta.merge_from(flush)
+        row = delta.to_state()
+        for name, counter in (("users", delta.users), ("ips", delta.ips)):
+            whole, row[f"{name}_recent"] = counter.to_write()
+            kept[f"{name}_sketch"] = whole or kept[f"{name}_sketch"]
+    return row | kept
 
 
 def events_between(

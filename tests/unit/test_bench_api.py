@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -50,12 +50,26 @@ def test_what_is_longer_is_the_merge_of_what_is_shorter(monkeypatch: pytest.Monk
             columns = (f"{name}_sketch", f"{name}_recent")
             everybody = distinct(*(row[column] for row in rows for column in columns))
             assert everybody == pytest.approx(distinct(day[f"{name}_sketch"]), rel=0.03)
-    # Few a minute are written whole; of an hour's most lie in the sketch, and what the last minute brought beside it.
-    assert not any(row["users_recent"] for row in levels[WINDOWS[0]].values())
-    hours = levels[WINDOWS[2]].values()
-    assert {row["users_recent"] is None for row in hours if len(row["users_sketch"]) > 500} == {
-        False
-    }
+
+
+@pytest.mark.parametrize(
+    ("rate", "windows", "share"), [(600.0, WINDOWS[1:], 0.7), (20.0, WINDOWS[:1], 0.0)]
+)
+def test_what_a_large_sketch_lacks_lies_beside_it(
+    monkeypatch: pytest.MonkeyPatch, rate: float, windows: Sequence[Window], share: float
+) -> None:
+    """Half a dozen users a flush of a window with hundreds; a dozen in a minute are written whole."""
+    kinds = tuple(replace(kind, rate=rate) for kind in api_traffic.KINDS)
+    monkeypatch.setattr(api_traffic, "KINDS", kinds)
+    levels = dict(api_traffic.rows_of(6))
+    for window in windows:
+        rows = levels[window].values()
+        beside = [row for row in rows if row["users_recent"] is not None]
+        assert len(beside) >= share * len(rows)
+        assert (beside == []) == (share == 0)
+        for row in rows:
+            together = distinct(row["users_sketch"], row["users_recent"])
+            assert together == pytest.approx(row["unique_users"], rel=0.05)
 
 
 @pytest.mark.parametrize(
