@@ -24,7 +24,7 @@ def lines_of(measured: Sequence[Measured]) -> list[Line]:
     for limit_ms in sorted({each.limit_ms for each in measured}):
         those = [each for each in measured if each.limit_ms == limit_ms]
         slowest = max(those, key=lambda each: each.counted_ms)
-        what = f"API, 20 clients: slowest of {limit_ms:g} ms, {slowest.path}"
+        what = f"API: slowest of what may take {limit_ms:g} ms, {slowest.path}"
         lines.append(Line(what, [slowest.counted_ms], "{:.1f} ms", Promise("most", limit_ms)))
     return lines
 

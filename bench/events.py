@@ -92,10 +92,12 @@ class Recipe:
         """The events, or the first `limit` of them, in blocks; the same ones at every call."""
         end = self.count if limit is None else min(limit, self.count)
         for first in range(0, end, BLOCK):
-            block = self._block(first, min(BLOCK, self.count - first))
+            block = self.block_from(first)
             yield block if first + len(block.values) <= end else head(block, end - first)
 
-    def _block(self, first: int, count: int) -> Block:
+    def block_from(self, first: int) -> Block:
+        """The block that begins with the `first` event, a multiple of BLOCK."""
+        count = min(BLOCK, self.count - first)
         rng = np.random.default_rng((self.seed, first))
         span_us = self.span_s * 1e6
         places = np.arange(first, first + count) + rng.random(count)

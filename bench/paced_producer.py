@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
+import os
 import time
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from aiokafka import AIOKafkaProducer
 
-from bench.events import SERVICES, Recipe
+from bench.events import BLOCK, SERVICES, Recipe
 
 BURST_S: Final = 0.01
-DISTINCT: Final = 1_000_000
-"""Events that differ in more than their time; more come round again."""
+AHEAD: Final = 4
 READY: Final = "producing since"
 _HEAD: Final = b'{"timestamp": "'
 _STAMP: Final = len("2026-01-01T00:00:00.000000")
@@ -33,6 +36,31 @@ def stamped(values: Sequence[bytes], at_us: int) -> list[bytes]:
     head = _HEAD + str(np.datetime64(at_us, "us")).encode()
     after = len(_HEAD) + _STAMP
     return [head + value[after:] for value in values]
+
+
+def values_from(recipe: Recipe, first: int) -> list[bytes]:
+    """The values of the block of a recipe that begins with its `first` event."""
+    return recipe.block_from(first).values
+
+
+async def rendered_ahead(recipe: Recipe) -> AsyncIterator[list[bytes]]:
+    """All values of a recipe, a block at a time; another process makes the next ones in the meantime.
+
+    None comes again: rows of windows grow with what is new in them.
+    """
+    loop = asyncio.get_running_loop()
+    context = multiprocessing.get_context("spawn")
+    firsts = iter(range(0, recipe.count, BLOCK))
+    with ProcessPoolExecutor(1, context, initializer=os.nice, initargs=(10,)) as pool:
+        waiting = deque(
+            loop.run_in_executor(pool, values_from, recipe, first)
+            for first in islice(firsts, AHEAD)
+        )
+        while waiting:
+            values = await waiting.popleft()
+            for first in islice(firsts, 1):
+                waiting.append(loop.run_in_executor(pool, values_from, recipe, first))
+            yield values
 
 
 async def produce(
@@ -46,8 +74,9 @@ async def produce(
 ) -> None:
     """Send `rate * seconds` events; a burst that is late goes out at once and is stamped with its true time."""
     count = int(rate * seconds)
-    recipe = Recipe(min(count, DISTINCT), time.time_ns() // 1000, 60.0, seed=7, services=services)
-    values = [value for block in recipe.blocks() for value in block.values]
+    recipe = Recipe(count, time.time_ns() // 1000, 60.0, seed=7, services=services)
+    ahead = rendered_ahead(recipe)
+    values = deque(await anext(ahead, []))
     burst = max(1, round(rate * BURST_S))
     producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all", enable_idempotence=True)
     await producer.start()
@@ -60,8 +89,10 @@ async def produce(
         pause = began + number * BURST_S - time.monotonic()
         await asyncio.sleep(max(0.0, pause))
         made_s = time.time()
-        wanted = range(at, min(at + burst, count))
-        made = stamped([values[place % len(values)] for place in wanted], int(made_s * 1e6))
+        wanted = min(burst, count - at)
+        while len(values) < wanted:
+            values.extend(await anext(ahead))
+        made = stamped([values.popleft() for _ in range(wanted)], int(made_s * 1e6))
         for partition in range(partitions):
             mine = made[partition::partitions]
             if not mine:

@@ -1,6 +1,7 @@
-"""`python -m bench.promises`: every figure that something is promised about, from the results of the other benches.
+"""`python -m bench.promises`: one table of what `make bench` measures and something is promised about.
 
-Nothing is measured; the files are those that they have written last. What has no file was not measured and is not kept.
+Nothing is measured here: the files are those that its parts have written last, and when that was is said. What has no
+file was not measured and is not kept.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, help="directory (%(default)s)")
     options = parser.parse_args(arguments)
     lines: list[Line] = []
-    missing = []
+    measured, missing = [], []
     for bench in BENCHES:
         try:
             content = read(options.results, bench)
@@ -70,7 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
             missing.append(str(error))
         else:
             lines += promised(content)
+            measured.append(f"{bench} {content['at']}")
     print(table(lines))
+    print("measured: " + ", ".join(measured))
     for trouble in missing:
         print(trouble)
     return 0 if not missing and all(line.kept for line in lines) else 1

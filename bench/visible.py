@@ -28,9 +28,11 @@ class Visible:
     after_s: Floats
 
     def by_time(self, length_s: float) -> list[Floats]:
-        """The latencies of the events made in each `length_s` seconds since the first one, the last part shorter."""
-        parts = ((self.made_s - self.made_s.min()) // length_s).astype(np.int64)
-        return [self.after_s[parts == part] for part in range(int(parts.max()) + 1)]
+        """The latencies of what was made in each `length_s` seconds since the first event; the last takes the rest."""
+        since_s = self.made_s - self.made_s.min()
+        count = max(1, round(float(since_s.max()) / length_s))
+        parts = np.minimum(since_s // length_s, count - 1)
+        return [self.after_s[parts == part] for part in range(count)]
 
 
 def visible_after(produced: Produced, polls: Mapping[int, Sequence[tuple[float, int]]]) -> Visible:

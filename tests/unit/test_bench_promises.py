@@ -38,7 +38,10 @@ def test_what_is_promised_is_shown_with_what_it_belongs_to(
     assert "20 services: peak memory < 300 MB 3 MB (1 MB to 3 MB) pass" in shown
     assert "5,000 services: peak memory <= 600 MB 700 MB MISS" in shown
     assert "end_to_end: speed <= 2.5 s 2.0 s pass" in shown
-    assert len(shown) == 2 + len(promises.BENCHES) + 1, "headings, one of each, two of one"
+    assert len(shown) == 2 + len(promises.BENCHES) + 1 + 1, (
+        "headings, one of each, two of one, when"
+    )
+    assert shown[-1].startswith("measured: end_to_end 20")
 
 
 def test_all_kept_is_success(tmp_path: Path) -> None:

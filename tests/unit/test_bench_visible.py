@@ -29,10 +29,21 @@ def test_partitions_are_independent() -> None:
     assert sorted(visible.after_s.tolist()) == pytest.approx([0.5, 1.0, 2.5])
 
 
-def test_parts_follow_the_time_of_making_whatever_the_partition() -> None:
+@pytest.mark.parametrize(
+    ("length_s", "expected"),
+    [
+        (10.0, [[1.0, 2.0, 5.0], [3.0], [4.0]]),
+        (16.0, [[1.0, 2.0, 3.0, 5.0], [4.0]]),
+        (100.0, [[1.0, 2.0, 3.0, 4.0, 5.0]]),
+    ],
+)
+def test_parts_follow_the_time_of_making_whatever_the_partition(
+    length_s: float, expected: list[list[float]]
+) -> None:
+    # 0 to 31 s: three parts of 10 s, the last one a second longer; two of 16 s
     made, after = np.array([0.0, 9.9, 10.0, 31.0, 3.0]), np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    parts = Visible(100 + made, after).by_time(10.0)
-    assert [part.tolist() for part in parts] == [[1.0, 2.0, 5.0], [3.0], [], [4.0]]
+    parts = Visible(100 + made, after).by_time(length_s)
+    assert [sorted(part.tolist()) for part in parts] == expected
 
 
 @pytest.mark.parametrize("polls", [{}, {0: []}, {0: [(5.0, 1)]}])

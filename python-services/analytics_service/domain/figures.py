@@ -34,16 +34,18 @@ class Histograms:
         self.counts = _joined([delta.latencies.counts for delta in deltas])
         self._upto: Ints = np.concatenate((np.zeros(1, np.int64), np.cumsum(self.counts)))
 
-    def percentile(self, percent: int) -> Floats:
+    def percentiles(self, *percents: int) -> list[Floats]:
         """What `sketches.percentiles` gives for each, extremes not looked at; NaN for one of nothing."""
-        found = np.full(len(self.bounds) - 1, np.nan)
+        found = np.full((len(percents), len(self.bounds) - 1), np.nan)
         filled = np.flatnonzero(np.diff(self.bounds))
         before = self._upto[self.bounds]
-        ranks = before[:-1] - (-percent * np.diff(before)) // 100
-        buckets = self.numbers[np.searchsorted(self._upto[1:], ranks[filled])]
+        totals = np.diff(before)
+        ranks = np.stack([before[:-1] - (-percent * totals) // 100 for percent in percents])
+        buckets = self.numbers[np.searchsorted(self._upto[1:], ranks[:, filled])]
         # Not numpy's `exp`, which may differ in the last place: a row says the same whoever computes it.
-        found[filled] = list(map(bucket_value, buckets.tolist()))
-        return found
+        values = list(map(bucket_value, buckets.ravel().tolist()))
+        found[:, filled] = np.array(values).reshape(buckets.shape)
+        return list(found)
 
 
 def figure_columns(deltas: Sequence[Delta], histograms: Histograms) -> dict[str, Ints | Floats]:
@@ -60,6 +62,8 @@ def figure_columns(deltas: Sequence[Delta], histograms: Histograms) -> dict[str,
     risks = _ints(deltas, lambda delta: delta.risk_count)
     risk = _floats(deltas, lambda delta: delta.risk_sum)
 
+    p50, p95, p99 = histograms.percentiles(50, 95, 99)
+
     def inside(values: Floats) -> Floats:
         bounded: Floats = np.minimum(np.maximum(values, lowest), highest)
         return bounded
@@ -70,9 +74,9 @@ def figure_columns(deltas: Sequence[Delta], histograms: Histograms) -> dict[str,
         "failed_requests": failed,
         "error_rate": 100.0 * failed / np.maximum(total, 1),
         "latency_min_ms": lowest,
-        "latency_p50_ms": inside(histograms.percentile(50)),
-        "latency_p95_ms": inside(histograms.percentile(95)),
-        "latency_p99_ms": inside(histograms.percentile(99)),
+        "latency_p50_ms": inside(p50),
+        "latency_p95_ms": inside(p95),
+        "latency_p99_ms": inside(p99),
         "latency_max_ms": highest,
         "latency_mean_ms": inside(summed / np.maximum(count, 1)),
         "unique_users": _ints(deltas, lambda delta: delta.users.estimate()),

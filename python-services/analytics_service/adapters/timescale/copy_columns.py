@@ -1,4 +1,4 @@
-"""Rows as COPY text, made a column at a time in Arrow, which does not need Python's lock for it."""
+"""Rows as COPY text, made a column at a time in Arrow, which does not need Python's lock for most of it."""
 
 from __future__ import annotations
 
