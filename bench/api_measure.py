@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +19,7 @@ from analytics_service.passwords import hash_password
 from bench.api_cases import ANSWER_MS, Case
 from bench.api_load import Sample, Target, run
 from bench.child import Child
-from bench.proc import cpu_seconds
+from bench.proc import family_cpu_seconds
 from bench.progress import Progress
 from bench.site import SECONDS_TO_BEGIN, Site
 from bench.truth import nearest_rank
@@ -209,20 +208,6 @@ class Measuring:
         """CPU seconds so far of the API with its workers, and of the database with its sessions."""
         postgres = self._site.stack.postgres
         server = None if postgres is None else postgres.pid
-        return _family_cpu(self._api.pid), None if server is None else _family_cpu(server)
-
-
-def _family_cpu(pid: int) -> float:
-    """CPU seconds of a process and those of its children that live; of dead ones nothing counts."""
-    found = 0.0
-    for each in (pid, *_children(pid)):
-        try:
-            found += cpu_seconds(each)
-        except FileNotFoundError:
-            continue
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return [int(word) for word in text.split()]
+        return family_cpu_seconds(self._api.pid), None if server is None else family_cpu_seconds(
+            server
+        )

@@ -1,9 +1,10 @@
-"""Is it slower than it was? Ratios of this run against stored ones, beyond the noise that both measured themselves.
+"""Is it slower than it was? Ratios of this run against those of stored runs, beyond the noise that all of them show.
 
 Ratios within one run hold on any machine of a kind: the product beside a bare COPY and beside Faust, CPU beside the CPU
-of COPY, bytes an event. A loss is real when it is larger than what the rounds of a run differ by among themselves, and
-every ratio that is about the same figure of the product shows it: where one reference alone has moved, the product has
-not. (Faust is slowed down least in hours in which others use a machine's memory, COPY more, the product between them.)
+of COPY, bytes an event. Yet hours differ in which others use the machine: a COPY suffers from that more than Faust, and
+the product lies in between. So runs of several hours are stored, and a loss is real when it is larger
+than what all their rounds and those of this run differ by among themselves, and every ratio that is about the same
+figure of the product shows it: where one reference alone has moved, the product has not.
 """
 
 from __future__ import annotations
@@ -67,14 +68,17 @@ class Compared:
 
 
 def compare(ratios: Sequence[Ratio], file: Path) -> list[Compared]:
-    """Each ratio beside the stored one of its name. Raises BenchError when the file does not have them all."""
+    """Each ratio beside the stored ones of its name. Raises BenchError when the file does not have them all."""
     try:
-        stored: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["ratios"]
-        return [_compared(ratio, stored[ratio.what]) for ratio in ratios]
+        runs = _runs(file)
+        return [
+            _compared(ratio, [figure for run in runs for figure in run["ratios"][ratio.what]])
+            for ratio in ratios
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchError(
             f"{file} does not say what there is to compare with ({error!r}):"
-            " write it with `python -m bench --quick --store` on a quiet machine"
+            " write it with `python -m bench --quick --store anew`"
         ) from error
 
 
@@ -86,18 +90,27 @@ def losses(compared: Sequence[Compared]) -> list[str]:
     return [about for about, worse in by_figure.items() if all(worse)]
 
 
-def store(ratios: Sequence[Ratio], surroundings: Mapping[str, Any], file: Path) -> None:
-    """Write the ratios for later runs to be compared with."""
-    kept = {
-        ratio.what: {"figure": ratio.middle, "spread": ratio.spread, "rounds": list(ratio.rounds)}
-        for ratio in ratios
-    }
-    document = {**surroundings, "ratios": kept}
-    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+def store(
+    ratios: Sequence[Ratio], surroundings: Mapping[str, Any], file: Path, *, more: bool
+) -> None:
+    """Write the ratios for later runs to be compared with; `more`: beside those of the runs that are stored."""
+    run = {**surroundings, "ratios": {ratio.what: list(ratio.rounds) for ratio in ratios}}
+    try:
+        runs = [*_runs(file), run] if more else [run]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"{file} has no runs to add one to ({error!r})") from error
+    file.write_text(json.dumps({"runs": runs}, indent=2) + "\n", encoding="utf-8")
 
 
-def _compared(ratio: Ratio, stored: Mapping[str, float]) -> Compared:
-    figure, spread = float(stored["figure"]), float(stored["spread"])
-    change = ratio.middle / figure
+def _runs(file: Path) -> list[dict[str, Any]]:
+    runs = json.loads(file.read_text(encoding="utf-8"))["runs"]
+    if not runs:
+        raise ValueError("no runs")
+    return list(runs)
+
+
+def _compared(ratio: Ratio, rounds: Sequence[float]) -> Compared:
+    stored = Ratio(ratio.what, rounds, ratio.more_is_better)
+    change = ratio.middle / stored.middle
     loss = 1 - change if ratio.more_is_better else change - 1
-    return Compared(ratio, figure, loss, max(LEAST_NOISE, ratio.spread + spread))
+    return Compared(ratio, stored.middle, loss, max(LEAST_NOISE, ratio.spread + stored.spread))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from bench.__main__ import QUICK, RESULTS, parse
 from bench.child import Child
 from bench.errors import ChildError
-from bench.proc import cpu_of, cpu_seconds, peak_memory_bytes, peak_of
+from bench.proc import cpu_of, cpu_seconds, family_cpu_seconds, peak_memory_bytes, peak_of
 from bench.report import Plan
 
 
@@ -55,8 +56,26 @@ def test_a_finished_child_gives_its_status(tmp_path: Path) -> None:
 
 def test_cpu_time_is_user_and_system_time_whatever_the_name() -> None:
     ticks = os.sysconf("SC_CLK_TCK")
-    stat = f"12 (a ) b) S 1 2 3 4 5 6 7 8 9 10 {3 * ticks} {2 * ticks} 0 0 20"
+    stat = f"12 (a ) b) S 1 2 3 4 5 6 7 8 9 10 {3 * ticks} {2 * ticks} {4 * ticks} {ticks} 20"
     assert cpu_of(stat) == 5.0
+    assert cpu_of(stat, ended_children=True) == 10.0
+
+
+def test_what_a_child_took_counts_when_it_has_ended(tmp_path: Path) -> None:
+    """Two of its children burn time, one after the other; the first has ended by the end."""
+    burn = "import time; e = time.process_time() + 0.3\nwhile time.process_time() < e: pass\n"
+    code = (
+        "import subprocess, sys\n"
+        f"subprocess.run([sys.executable, '-c', {burn!r}])\n"
+        f"p = subprocess.Popen([sys.executable, '-c', {burn + 'print(1, flush=True); time.sleep(60)'!r}], stdout=-1)\n"
+        "p.stdout.read(1); print('ready'); p.wait()"
+    )
+    with python(tmp_path, code) as child:
+        child.wait_for("ready", 60)
+        assert family_cpu_seconds(child.pid) >= 0.6 > cpu_seconds(child.pid)
+        (burner,) = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        os.kill(int(burner), signal.SIGKILL)
+        assert child.finish(20) == 0
 
 
 def test_peak_memory_is_in_bytes() -> None:
@@ -72,7 +91,7 @@ def test_this_process_has_used_something() -> None:
 
 def test_arguments_make_the_plan() -> None:
     usual, options = parse([])
-    assert (usual, options.output, options.quick, options.store) == (Plan(), RESULTS, False, False)
+    assert (usual, options.output, options.quick, options.store) == (Plan(), RESULTS, False, None)
     assert parse(["--quick"])[0] == QUICK
     plan, options = parse(["--quick", "--rounds", "2", "--events", "5_000", "--output", "x.json"])
     assert (plan.rounds, plan.events, plan.rate) == (2, 5000, QUICK.rate)

@@ -14,7 +14,7 @@ from bench.regression import Ratio, compare, losses, store
 def stored(tmp_path: Path, *ratios: Ratio) -> Path:
     """A file of these."""
     file = tmp_path / "stored.json"
-    store(ratios, {"machine": "m"}, file)
+    store(ratios, {"machine": "m"}, file, more=False)
     return file
 
 
@@ -69,19 +69,47 @@ def test_a_rate_is_lost_where_both_of_its_references_say_so(
     assert losses(compare(ratios(beside_copy, beside_faust, wal), file)) == lost
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"ratios": {}}', '{"ratios": {"share": 1}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        '{"runs": []}',
+        '{"runs": [{"ratios": {}}]}',
+        '{"runs": [{"ratios": {"share": 1}}]}',
+    ],
+)
 def test_nothing_to_compare_with_is_said(tmp_path: Path, content: str) -> None:
     file = tmp_path / "stored.json"
     file.write_text(content)
-    with pytest.raises(BenchError, match="--store"):
+    with pytest.raises(BenchError, match="--store anew"):
         compare([Ratio("share", [1.0], True)], file)
-    with pytest.raises(BenchError, match="--store"):
+    with pytest.raises(BenchError, match="--store anew"):
         compare([Ratio("share", [1.0], True)], tmp_path / "none.json")
 
 
 def test_what_is_stored_says_where_it_was_measured(tmp_path: Path) -> None:
     file = stored(tmp_path, Ratio("share", [0.3, 0.5, 0.4], True))
-    content = json.loads(file.read_text())
-    assert content["machine"] == "m"
-    assert content["ratios"]["share"]["figure"] == 0.4
-    assert content["ratios"]["share"]["spread"] == pytest.approx(0.25)
+    assert json.loads(file.read_text()) == {
+        "runs": [{"machine": "m", "ratios": {"share": [0.3, 0.5, 0.4]}}]
+    }
+
+
+def test_runs_of_several_hours_tell_what_hours_differ_by(tmp_path: Path) -> None:
+    """0.40 alone makes 0.33 a loss of 18 %; beside an hour of 0.30 the middle is 0.35, and 0.33 within it."""
+    file = stored(tmp_path, Ratio("share", [0.40, 0.40], True))
+    now = [Ratio("share", [0.33], True)]
+    assert losses(compare(now, file)) == ["share"]
+    store([Ratio("share", [0.30, 0.30], True)], {"machine": "m"}, file, more=True)
+    (found,) = compare(now, file)
+    assert found.stored == pytest.approx(0.35)
+    assert not found.is_loss
+    assert found.noise == pytest.approx(0.05 / 0.35)
+    assert losses(compare([Ratio("share", [0.29], True)], file)) == ["share"]
+    store([Ratio("share", [0.5], True)], {"machine": "m"}, file, more=False)
+    assert losses(compare(now, file)) == ["share"]
+
+
+def test_there_is_nothing_to_add_a_run_to(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="no runs to add one to"):
+        store([Ratio("share", [1.0], True)], {}, tmp_path / "none.json", more=True)
