@@ -15,7 +15,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def family_cpu_seconds(pid: int) -> float:
-    """The same of a process and its children, those that have ended among them, so that it does not fall when one does."""
+    """The same of a process and its children, those that have ended among them: it does not fall when one does."""
     found = cpu_of(_stat(pid), ended_children=True)
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
         try:
