@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from analytics_service.adapters.timescale.flush import prepare_connection
 from analytics_service.adapters.timescale.kept_rows import FLUSHES, KeptRows
 from analytics_service.adapters.timescale.window_rows import ConcurrentInsert, Row
 from analytics_service.adapters.timescale.window_rows import write_rows as real_write_rows
-from analytics_service.adapters.timescale.window_store import merge_cells, merge_window
+from analytics_service.adapters.timescale.window_store import merge_cells, merge_windows
 from analytics_service.domain.aggregation import Cell, Delta, roll_up
 from analytics_service.domain.events import Event
 from analytics_service.domain.folding import fold_events
@@ -33,7 +33,18 @@ SERVICES = ("a", "b")
 NEVER = 10**9  # so many calm flushes that kept rows are never trusted
 # What an event says, with when it was: service, second, latency in whole ms, user.
 Told = tuple[str, int, int, str]
-Merge = Callable[[Cursor, Window, dict[Cell, Delta], KeptRows], int]
+Merges = Sequence[tuple[Window, dict[Cell, Delta]]]
+Merge = Callable[[Cursor, Merges, KeptRows], int]
+
+
+def at_once(cursor: Cursor, merges: Merges, kept: KeptRows) -> int:
+    """As a flush does, whose windows are not taken back one by one."""
+    return sum(merge_cells(cursor, window, cells, kept) for window, cells in merges)
+
+
+def ahead(cursor: Cursor, merges: Merges, kept: KeptRows) -> int:
+    """As a flush of many rows does."""
+    return merge_windows(cursor, merges, kept, many_rows=0)
 
 
 def address_of(user: str) -> str:
@@ -52,7 +63,7 @@ class Worker:
         connection: Connection,
         size_bytes: int = 10**6,
         calm: int = NEVER,
-        merge: Merge = merge_cells,
+        merge: Merge = at_once,
     ) -> None:
         self.connection = connection
         self._merge = merge
@@ -75,8 +86,8 @@ class Worker:
         minutes = fold_events(events, THRESHOLD)
         try:
             with self.connection.cursor() as cursor:
-                for window in WINDOWS:
-                    self._merge(cursor, window, roll_up(minutes, window), self.kept)
+                merges = [(window, roll_up(minutes, window)) for window in WINDOWS]
+                self._merge(cursor, merges, self.kept)
         except ConcurrentInsert:
             self.kept.rolled_back()
             self.connection.rollback()
@@ -161,7 +172,7 @@ def stored(database: Database) -> dict[object, object]:
 @pytest.mark.parametrize(
     ("size_bytes", "calm"), [(10**6, NEVER), (12_000, NEVER), (10**6, 0), (12_000, 2)]
 )
-@pytest.mark.parametrize("merge", [merge_cells, merge_window])
+@pytest.mark.parametrize("merge", [at_once, merge_windows, ahead])
 def test_rows_say_what_the_events_do_whoever_writes(
     database: Database,
     connections: list[Connection],
@@ -169,7 +180,9 @@ def test_rows_say_what_the_events_do_whoever_writes(
     size_bytes: int,
     calm: int,
     merge: Merge,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(window_store, "ROWS_AT_ONCE", 2)  # pieces of a flush of a dozen rows
     dice = random.Random(size_bytes + seed)
     workers = [
         Worker(connections[0], size_bytes, calm, merge),
@@ -204,7 +217,7 @@ def test_rows_say_what_the_events_do_whoever_writes(
         most = max(most, workers[0].kept.size_bytes, workers[1].kept.size_bytes)
     assert done["flush"] > 10
     assert 0 < most <= size_bytes
-    is_refused = merge is merge_cells and calm < NEVER
+    is_refused = merge is at_once and calm < NEVER
     assert (workers[0].refused + workers[1].refused > 0) == is_refused
     assert len(workers[2].kept) == 0
 
@@ -217,7 +230,7 @@ def test_a_row_that_somebody_else_makes_first_takes_back_its_window_alone(
     times: int,
     refused: int,
 ) -> None:
-    worker, other = Worker(connections[0], merge=merge_window), Worker(connections[1])
+    worker, other = Worker(connections[0], merge=merge_windows), Worker(connections[1])
     other.flush([("z", 0, 1, "u")])  # makes the chunks, for which one would wait
     told = [(service, 301, 7, "w") for service in "abcdef"]
     appearing = iter([("abcdef"[place], 400, 6, "v") for place in range(times)])
@@ -349,7 +362,7 @@ def test_a_row_that_appears_says_nothing_against_those_that_are_kept(
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("calm", "deletes"), [(NEVER, True), (2, True), (2, False)])
-@pytest.mark.parametrize("merge", [merge_cells, merge_window])
+@pytest.mark.parametrize("merge", [at_once, merge_windows, ahead])
 def test_sketches_stay_as_they_are_stored_and_lack_nobody(
     database: Database,
     connections: list[Connection],

@@ -28,7 +28,7 @@ from analytics_service.adapters.timescale.replays import (
     mark_replayed,
 )
 from analytics_service.adapters.timescale.window_rows import prepare_stage
-from analytics_service.adapters.timescale.window_store import merge_window
+from analytics_service.adapters.timescale.window_store import merge_windows
 from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
 from analytics_service.ingest.work import Work
@@ -99,12 +99,13 @@ def flush(
         mark_failed_again(cur, failed_again)
         stored_again = {replay[0] for replay in replays} - {d.replay_of for d in failed_again}
         mark_replayed(cur, sorted(stored_again))
-        window_rows = 0
-        for window in windows:
-            cells = _at_or_after(prepared.cells[window.name], limits[window.tier], window, below)
-            window_rows += merge_window(cur, window, cells, kept)
-            if window is windows[-1]:  # the coarsest: days are merged from its rows
-                invalidate_days(cur, cells, time.time())
+        merges = [
+            (window, _at_or_after(prepared.cells[window.name], limits[window.tier], window, below))
+            for window in windows
+        ]
+        window_rows = merge_windows(cur, merges, kept)
+        _, coarsest = merges[-1]  # days are merged from its rows
+        invalidate_days(cur, coarsest, time.time())
         # Otherwise it is told once a second at most how many rows are dead, and tables grow meanwhile: see `vacuuming`.
         cur.execute("SELECT pg_stat_force_next_flush()")
         return FlushResult(

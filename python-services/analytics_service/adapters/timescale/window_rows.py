@@ -5,9 +5,10 @@ Every write carries the revision it was made from, so a row that appeared in bet
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 from psycopg2 import sql
@@ -16,7 +17,7 @@ from psycopg2.extensions import cursor
 from analytics_service.adapters.timescale.copy_chunks import copy_in
 from analytics_service.adapters.timescale.copy_columns import fields, timestamp_fields
 from analytics_service.adapters.timescale.copy_text import array
-from analytics_service.adapters.timescale.kept_rows import KeptRows
+from analytics_service.adapters.timescale.kept_rows import KeptRows, Mark
 from analytics_service.adapters.timescale.window_copy_text import STATE_COLUMNS, window_lines
 from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import Window
@@ -36,7 +37,7 @@ _UNLESS_KEPT = sql.SQL(", ").join(
     for column in _READ_COLUMNS
 )
 
-_ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 500
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,8 +46,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Row:
     """What a row of a window says or is to say.
 
-    `revision`: the one it was locked at, 0 when there was no row; `written_us`: None when it was locked, otherwise when
-    it is believed to have been written last (epoch microseconds).
+    `revision`: the one it was locked at, 0 when there was no row; `written_us`: when it is believed to have been
+    written last (epoch microseconds), None when it was locked or there was none.
     """
 
     key: Cell
@@ -92,17 +93,45 @@ def lock_rows(
 
     A state that `kept` holds as the row has it is taken from there and not read.
     """
-    if not keys:
-        return {}
-    times = [key[1] for key in keys]
     marks = [None] * len(keys) if kept is None else kept.marks(window, keys)
+    held = {}
+    for key, revision, _, is_kept, values in _look_up(cur, window, keys, marks, lock=True):
+        if is_kept and kept is not None:
+            state = kept.take(window, key)
+        else:
+            state = Delta.from_row(dict(zip(_READ_COLUMNS, values, strict=True)))
+        held[key] = Row(key, state, revision)
+    if kept is not None:
+        kept.compared(window, keys)
+    return held
+
+
+def look_at_rows(cur: cursor, window: Window, keys: Sequence[Cell]) -> dict[Cell, Row]:
+    """Those of `keys` that have a row, not locked: `write_rows` makes sure that they still are what they were."""
+    held = {}
+    for key, revision, written_us, _, values in _look_up(
+        cur, window, keys, [None] * len(keys), lock=False
+    ):
+        state = Delta.from_row(dict(zip(_READ_COLUMNS, values, strict=True)))
+        held[key] = Row(key, state, revision, written_us)
+    return held
+
+
+def _look_up(
+    cur: cursor, window: Window, keys: Sequence[Cell], marks: Sequence[Mark | None], *, lock: bool
+) -> Iterator[tuple[Cell, int, int, bool, Sequence[Any]]]:
+    """Each of `keys` that has a row: revision, when it was written, whether that is its mark; if not, _READ_COLUMNS."""
+    if not keys:
+        return
+    times = [key[1] for key in keys]
     # LATERAL with FOR UPDATE inside: one look into the index for each key, in their order, whatever the planner makes
     # of a chunk that it has no statistics of yet; of a plain join it made a pass over all keys for every row.
     # The bounds on timestamp let the planner leave out the chunks that cannot hold any of the keys.
     cur.execute(
         sql.SQL(
             """
-            SELECT wanted.service, wanted.epoch, held.revision, held.is_kept, {columns}
+            SELECT wanted.service, wanted.epoch, held.revision,
+                (extract(epoch FROM held.aggregated_at) * 1000000)::bigint, held.is_kept, {columns}
             FROM unnest(%(services)s::text[], %(times)s::bigint[], %(revisions)s::bigint[], %(written)s::bigint[])
                 AS wanted (service, epoch, revision, written_us)
             CROSS JOIN LATERAL (
@@ -114,10 +143,14 @@ def lock_rows(
                 FROM {table} AS stored
                 WHERE stored.service = wanted.service AND stored.timestamp = to_timestamp(wanted.epoch)
                     AND stored.timestamp BETWEEN %(first)s AND %(last)s
-                FOR UPDATE
+                {lock}
             ) AS held
             """
-        ).format(table=sql.Identifier(window.table), columns=_UNLESS_KEPT),
+        ).format(
+            table=sql.Identifier(window.table),
+            columns=_UNLESS_KEPT,
+            lock=sql.SQL("FOR UPDATE" if lock else ""),
+        ),
         {
             "services": [key[0] for key in keys],
             "times": array(times),
@@ -127,17 +160,8 @@ def lock_rows(
             "last": datetime.fromtimestamp(max(times), UTC),
         },
     )
-    held = {}
-    for service, start, revision, is_kept, *values in cur:
-        key = service, start
-        if is_kept and kept is not None:
-            state = kept.take(window, key)
-        else:
-            state = Delta.from_row(dict(zip(_READ_COLUMNS, values, strict=True)))
-        held[key] = Row(key, state, revision)
-    if kept is not None:
-        kept.compared(window, keys)
-    return held
+    for service, start, revision, written_us, is_kept, *values in cur:
+        yield (service, start), revision, written_us, is_kept, values
 
 
 def read_states(
@@ -198,25 +222,42 @@ def write_rows(cur: cursor, window: Window, rows: Sequence[Row]) -> int:
     Returns when they were written (epoch microseconds), which each of them says. Raises ConcurrentInsert when one that
     should not have been there has appeared, or one that was not locked is not what it was. Does not commit.
     """
+    now_us = server_time_us(cur)
+    pieces = range(0, len(rows), ROWS_AT_ONCE)
+    # The server reads some while the next are formatted; what a worker frozen meanwhile has locked, `frozen` frees.
+    texts = (row_lines(rows[at : at + ROWS_AT_ONCE], now_us) for at in pieces)
+    put_lines(cur, window, texts, len(rows), now_us)
+    return now_us
+
+
+def server_time_us(cur: cursor) -> int:
+    """What the database's clock says, in epoch microseconds."""
     cur.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
     ((now_us,),) = cur.fetchall()
+    return int(now_us)
 
-    def text(some: Sequence[Row]) -> memoryview:
-        marks = [now_us if row.written_us is None else row.written_us for row in some]
-        keys = (
-            timestamp_fields(pa.array([row.key[1] * 1_000_000 for row in some])),
-            fields(pa.array([row.key[0] for row in some])),
-            fields(pa.array([row.revision + 1 for row in some])),
-            timestamp_fields(pa.array(marks)),
-        )
-        return window_lines(keys, [row.state for row in some], [row.revision > 0 for row in some])
 
+def row_lines(rows: Sequence[Row], now_us: int) -> memoryview:
+    """The rows as `put_lines` takes them; `now_us`: when they are to say that they were written."""
+    marks = [now_us if row.written_us is None else row.written_us for row in rows]
+    keys = (
+        timestamp_fields(pa.array([row.key[1] * 1_000_000 for row in rows])),
+        fields(pa.array([row.key[0] for row in rows])),
+        fields(pa.array([row.revision + 1 for row in rows])),
+        timestamp_fields(pa.array(marks)),
+    )
+    return window_lines(keys, [row.state for row in rows], [row.revision > 0 for row in rows])
+
+
+def put_lines(
+    cur: cursor, window: Window, texts: Iterable[memoryview], count: int, now_us: int
+) -> None:
+    """Make the rows of the table say what `count` rows do, in pieces of `row_lines`, as `write_rows` does."""
     names = ("timestamp", "service", "revision", "aggregated_at", *STATE_COLUMNS)
     copy_in(
         cur,
         sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(STAGE), _names(names)),
-        # The server reads some while the next are formatted; what a worker frozen meanwhile has locked, `frozen` frees.
-        (text(rows[at : at + _ROWS_AT_ONCE]) for at in range(0, len(rows), _ROWS_AT_ONCE)),
+        texts,
     )
     updates = sql.SQL(", ").join(_update(name) for name in ("revision", *STATE_COLUMNS))
     # A row that was not locked brings the time that it was last written at, which has to be that of the row it meets.
@@ -243,12 +284,11 @@ def write_rows(cur: cursor, window: Window, rows: Sequence[Row]) -> int:
         {"now": _time_text(now_us)},
     )
     ((written,),) = cur.fetchall()
-    if written != len(rows):
+    if written != count:
         raise ConcurrentInsert(
-            f"{window.table}: {len(rows) - written} row(s) were written by another worker"
+            f"{window.table}: {count - written} row(s) were written by another worker"
         )
     cur.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(STAGE)))
-    return int(now_us)
 
 
 def _update(name: str) -> sql.Composed:
