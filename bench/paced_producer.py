@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
-import os
+import sys
 import time
 from array import array
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +22,8 @@ from aiokafka import AIOKafkaProducer
 from bench.events import BLOCK, SERVICES, Recipe
 
 BURST_S: Final = 0.01
-AHEAD: Final = 4
+SWITCH_AFTER_S: Final = 0.001
+"""A burst does not wait for longer while events are made."""
 READY: Final = "producing since"
 _HEAD: Final = b'{"timestamp": "'
 _STAMP: Final = len("2026-01-01T00:00:00.000000")
@@ -38,29 +36,18 @@ def stamped(values: Sequence[bytes], at_us: int) -> list[bytes]:
     return [head + value[after:] for value in values]
 
 
-def values_from(recipe: Recipe, first: int) -> list[bytes]:
-    """The values of the block of a recipe that begins with its `first` event."""
-    return recipe.block_from(first).values
-
-
 async def rendered_ahead(recipe: Recipe) -> AsyncIterator[list[bytes]]:
-    """All values of a recipe, a block at a time; another process makes the next ones in the meantime.
+    """All values of a recipe, a block at a time; a thread makes the next one in the meantime.
 
     None comes again: rows of windows grow with what is new in them.
     """
-    loop = asyncio.get_running_loop()
-    context = multiprocessing.get_context("spawn")
-    firsts = iter(range(0, recipe.count, BLOCK))
-    with ProcessPoolExecutor(1, context, initializer=os.nice, initargs=(10,)) as pool:
-        waiting = deque(
-            loop.run_in_executor(pool, values_from, recipe, first)
-            for first in islice(firsts, AHEAD)
-        )
-        while waiting:
-            values = await waiting.popleft()
-            for first in islice(firsts, 1):
-                waiting.append(loop.run_in_executor(pool, values_from, recipe, first))
-            yield values
+    firsts = range(0, recipe.count, BLOCK)
+    made = asyncio.create_task(asyncio.to_thread(recipe.block_from, 0))
+    for following in (*firsts[1:], None):
+        block = await made
+        if following is not None:
+            made = asyncio.create_task(asyncio.to_thread(recipe.block_from, following))
+        yield block.values
 
 
 async def produce(
@@ -132,6 +119,7 @@ def main() -> None:
     parser.add_argument("--services", type=int, default=len(SERVICES))
     parser.add_argument("--file", type=Path, required=True, help="where to write the notes (.npz)")
     options = parser.parse_args()
+    sys.setswitchinterval(SWITCH_AFTER_S)
     asyncio.run(
         produce(
             options.broker, options.topic, options.partitions, options.rate, options.seconds, options.file,

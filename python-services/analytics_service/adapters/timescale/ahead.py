@@ -63,7 +63,7 @@ class Ahead(Generic[T]):
     def _make(self) -> None:
         try:
             while True:
-                self._room.acquire()
+                self._room.acquire()  # pylint: disable=consider-using-with  # given back by whoever takes
                 if self._is_over:
                     return
                 self._made.put(next(self._items))
