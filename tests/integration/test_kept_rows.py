@@ -18,6 +18,8 @@ from analytics_service.adapters.timescale import window_store
 from analytics_service.adapters.timescale.flush import prepare_connection
 from analytics_service.adapters.timescale.kept_rows import FLUSHES, KeptRows
 from analytics_service.adapters.timescale.window_rows import ConcurrentInsert, Row
+from analytics_service.adapters.timescale.window_rows import put_lines as real_put_lines
+from analytics_service.adapters.timescale.window_rows import row_lines as real_row_lines
 from analytics_service.adapters.timescale.window_rows import write_rows as real_write_rows
 from analytics_service.adapters.timescale.window_store import merge_cells, merge_windows
 from analytics_service.domain.aggregation import Cell, Delta, roll_up
@@ -220,6 +222,73 @@ def test_rows_say_what_the_events_do_whoever_writes(
     is_refused = merge is at_once and calm < NEVER
     assert (workers[0].refused + workers[1].refused > 0) == is_refused
     assert len(workers[2].kept) == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_others_do_between_looking_and_writing_is_noticed(
+    database: Database, connections: list[Connection], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One worker trusts its rows, or looks at them; before it writes a window, somebody else does something to it."""
+    dice = random.Random(seed)
+    worker, other = Worker(connections[0], calm=0, merge=ahead), Worker(connections[1], 0)
+    told: list[Told] = []
+    gone: dict[tuple[str, Cell], int] = {}
+    done: Counter[str] = Counter()
+
+    def put_lines(cursor: Cursor, window: Window, *arguments: Any) -> None:
+        what = dice.choice(["nothing", "nothing", "delete", "delete", "write"])
+        # Rows of the windows before are locked by now: who wants these would have to wait.
+        if what == "write" and window is WINDOWS[0]:
+            events = some_events(dice)
+            other.flush(events)
+            told.extend(events)
+            done[what] += 1
+        elif what == "delete":
+            service = dice.choice(SERVICES)
+            for (start,) in database.rows(
+                f"DELETE FROM {window.table} WHERE service = %s"  # noqa: S608
+                " RETURNING extract(epoch FROM timestamp)::bigint",
+                service,
+            ):
+                gone[window.name, (service, start)] = len(told)
+                done[what] += 1
+        real_put_lines(cursor, window, *arguments)
+
+    monkeypatch.setattr(window_store, "put_lines", put_lines)
+    for turn in range(25):
+        events = some_events(dice)
+        if turn % 5 == 4:
+            worker.kept.doubt()  # nothing is kept: everything is looked at
+        worker.flush(events)
+        told += events
+        assert stored(database) == expected(told, gone)
+    assert min(done["write"], done["delete"]) > 0
+
+
+def test_a_fault_of_ours_ahead_comes_out_as_it_is_and_nothing_is_written(
+    database: Database, connections: list[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_store, "ROWS_AT_ONCE", 1)
+    worker = Worker(connections[0], calm=0, merge=ahead)
+    told = [(service, 0, 5, "user-1") for service in "abcd"]
+    worker.flush(told)
+    before = stored(database)
+    pieces = itertools.count()
+
+    def row_lines(rows: Sequence[Row], now_us: int) -> memoryview:
+        if next(pieces) == 6:  # the third of the second window
+            raise ArithmeticError("ours")
+        return real_row_lines(rows, now_us)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(window_store, "row_lines", row_lines)
+        with pytest.raises(ArithmeticError, match="ours"):
+            worker.flush(told)
+    worker.connection.rollback()
+    worker.kept.rolled_back()
+    assert stored(database) == before
+    worker.flush(told)
+    assert stored(database) == expected(told + told, {})
 
 
 @pytest.mark.parametrize(("times", "refused"), [(1, 0), (4, 0), (5, 1)])

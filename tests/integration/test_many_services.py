@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
 from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.adapters.timescale.flush import prepare_connection
-from analytics_service.adapters.timescale.window_rows import lock_rows
+from analytics_service.adapters.timescale.window_rows import Row, lock_rows, look_at_rows
 from analytics_service.adapters.timescale.window_store import merge_cells
-from analytics_service.domain.aggregation import Delta
-from analytics_service.domain.windows import BASE_WINDOW
+from analytics_service.domain.aggregation import Cell, Delta
+from analytics_service.domain.windows import BASE_WINDOW, Window
 from tests.databases import Database
 
 SERVICES = 3_000
@@ -34,7 +36,10 @@ def explained(cursor: Cursor, statement: bytes) -> dict[str, Any]:
     return plan
 
 
-def test_locking_rows_looks_at_each_once_before_there_are_statistics(database: Database) -> None:
+@pytest.mark.parametrize("look_up", [lock_rows, look_at_rows])
+def test_each_row_is_looked_at_once_before_there_are_statistics(
+    database: Database, look_up: Callable[[Cursor, Window, Sequence[Cell]], dict[Cell, Row]]
+) -> None:
     keys = sorted((f"service-{number}", START_S) for number in range(SERVICES))
     with contextlib.closing(database.connect()) as connection:
         connection.autocommit = False
@@ -46,7 +51,7 @@ def test_locking_rows_looks_at_each_once_before_there_are_statistics(database: D
             "SELECT DISTINCT reltuples FROM pg_class JOIN show_chunks('analytics_metrics_1min') AS chunk ON oid = chunk"
         ) == [(-1.0,)]
         with connection.cursor() as cursor:
-            held = lock_rows(cursor, BASE_WINDOW, keys)
+            held = look_up(cursor, BASE_WINDOW, keys)
             assert cursor.query is not None
             plan = explained(cursor, cursor.query)
         connection.rollback()

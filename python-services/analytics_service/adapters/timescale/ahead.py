@@ -34,7 +34,12 @@ class Ahead(Generic[T]):
         self._thread = threading.Thread(target=self._make, name="ahead", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise OSError(
+                f"no thread to be had: {error}"
+            ) from error  # the system's fault, nobody else's
         return self
 
     def __exit__(

@@ -1,7 +1,8 @@
 """States of window rows as this worker wrote them last, so that the next flush need not read them back.
 
 Most flushes merge into the rows that the one before has written. A row's revision and the moment of its last write,
-compared under its lock, tell whether it is still the one that is kept: both change with every write, whoever makes it.
+compared under its lock or by the write itself, tell whether it is still the one that is kept: both change with every
+write, whoever makes it.
 After some flushes in which that was so for all rows, the comparison is left to the write itself.
 """
 

@@ -46,7 +46,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Row:
     """What a row of a window says or is to say.
 
-    `revision`: the one it was locked at, 0 when there was no row; `written_us`: when it is believed to have been
+    `revision`: the one it was found at, 0 when there was no row; `written_us`: when it is believed to have been
     written last (epoch microseconds), None when it was locked or there was none.
     """
 
@@ -124,8 +124,9 @@ def _look_up(
     if not keys:
         return
     times = [key[1] for key in keys]
-    # LATERAL with FOR UPDATE inside: one look into the index for each key, in their order, whatever the planner makes
-    # of a chunk that it has no statistics of yet; of a plain join it made a pass over all keys for every row.
+    # LATERAL with FOR UPDATE or OFFSET inside, which the planner cannot dissolve: one look into the index for each key,
+    # in their order, whatever it makes of a chunk that it has no statistics of yet; of a plain join it made a pass over
+    # all keys for every row.
     # The bounds on timestamp let the planner leave out the chunks that cannot hold any of the keys.
     cur.execute(
         sql.SQL(
@@ -149,7 +150,7 @@ def _look_up(
         ).format(
             table=sql.Identifier(window.table),
             columns=_UNLESS_KEPT,
-            lock=sql.SQL("FOR UPDATE" if lock else ""),
+            lock=sql.SQL("FOR UPDATE" if lock else "OFFSET 0"),
         ),
         {
             "services": [key[0] for key in keys],

@@ -31,7 +31,7 @@ from analytics_service.domain.windows import Window
 MERGE_ATTEMPTS = 5
 # From so many rows on a thread that prepares them while others are written is worth its while.
 MANY_ROWS = 1_500
-_PIECES_AHEAD = 8
+_PIECES_AHEAD = 4
 
 
 def merge_windows(
@@ -43,7 +43,8 @@ def merge_windows(
     """`merge_window` for each of `merges`; returns how many rows were written.
 
     Many rows that are trusted to be what is kept are merged and formatted in another thread while the database writes
-    those before them, those of the windows before included.
+    those before them, those of the windows before included. Should one of them turn out to be another worker's, all of
+    it is taken back and done one window after the other; nothing is kept then.
     """
     rows = sum(len(cells) for _, cells in merges)
     if kept is not None and kept.is_trusted and rows >= many_rows:
