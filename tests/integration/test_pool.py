@@ -434,6 +434,26 @@ def test_a_database_that_goes_away_before_the_migrations_is_waited_for(
     assert any(line.startswith(f"{FAILED} (attempt 1/5): ") for line in caplog.messages)
 
 
+def test_a_connection_that_is_closed_when_it_is_asked_is_tried_again(
+    settings: Settings, empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate = Migrator.up
+
+    def find_it_closed_once(_migrator: Migrator) -> object:
+        monkeypatch.setattr(Migrator, "up", migrate)
+        connection = empty_database.connect()
+        connection.close()
+        return connection.cursor()
+
+    monkeypatch.setattr(Migrator, "up", find_it_closed_once)
+    waits: list[float] = []
+    pool = prepare_database(settings, "test", waits.append)
+    with pool.connection() as connection:
+        assert value(connection, "SELECT count(*) > 20 FROM system_config") is True
+    pool.close()
+    assert waits == [2.0]
+
+
 def test_no_line_and_no_error_tells_the_password(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:

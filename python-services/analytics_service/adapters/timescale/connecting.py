@@ -106,7 +106,8 @@ def with_retries(
     for attempt in range(1, OPENING_ATTEMPTS + 1):
         try:
             opened = opening()
-        except psycopg2.OperationalError as error:
+        # The latter is what a connection says that has been closed before it is asked.
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             if attempt == OPENING_ATTEMPTS:
                 failure = f"Failed to initialize connection pool after {OPENING_ATTEMPTS} attempts"
                 logger.error("%s: %s", failure, why(error))
