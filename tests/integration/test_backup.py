@@ -355,7 +355,10 @@ def test_half_a_dump_is_no_backup(
 def test_ended_in_the_middle_it_leaves_nothing(
     stacklens: Program, fake_pg_dump: Callable[[str], None], tmp_path: Path
 ) -> None:
-    fake_pg_dump(f'echo $$ >"{tmp_path}/pid"; exec tail -f /dev/null')
+    # Written whole before it has its name: it is looked for while it is being made.
+    fake_pg_dump(
+        f'echo $$ >"{tmp_path}/new" && mv "{tmp_path}/new" "{tmp_path}/pid"; exec tail -f /dev/null'
+    )
     with subprocess.Popen(
         [STACKLENS, "backup", "--directory", stacklens.directory],
         env={**os.environ, "DB_NAME": stacklens.database.name},
