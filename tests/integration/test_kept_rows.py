@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import random
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,159 +13,29 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from analytics_service.adapters.timescale import window_store
-from analytics_service.adapters.timescale.flush import prepare_connection
-from analytics_service.adapters.timescale.kept_rows import FLUSHES, KeptRows
-from analytics_service.adapters.timescale.window_rows import ConcurrentInsert, Row
+from analytics_service.adapters.timescale.kept_rows import FLUSHES
+from analytics_service.adapters.timescale.window_rows import Row
 from analytics_service.adapters.timescale.window_rows import put_lines as real_put_lines
 from analytics_service.adapters.timescale.window_rows import row_lines as real_row_lines
 from analytics_service.adapters.timescale.window_rows import write_rows as real_write_rows
-from analytics_service.adapters.timescale.window_store import merge_cells, merge_windows
-from analytics_service.domain.aggregation import Cell, Delta, roll_up
-from analytics_service.domain.events import Event
-from analytics_service.domain.folding import fold_events
+from analytics_service.adapters.timescale.window_store import merge_windows
+from analytics_service.domain.aggregation import Cell, Delta
 from analytics_service.domain.windows import WINDOWS, Window
 from tests.databases import Database
-from tests.reference.sketches import distinct
-
-START_S = int(datetime(2026, 11, 20, 10, tzinfo=UTC).timestamp())
-THRESHOLD = 0.8
-SERVICES = ("a", "b")
-NEVER = 10**9  # so many calm flushes that kept rows are never trusted
-# What an event says, with when it was: service, second, latency in whole ms, user.
-Told = tuple[str, int, int, str]
-Merges = Sequence[tuple[Window, dict[Cell, Delta]]]
-Merge = Callable[[Cursor, Merges, KeptRows], int]
-
-
-def at_once(cursor: Cursor, merges: Merges, kept: KeptRows) -> int:
-    """As a flush does, whose windows are not taken back one by one."""
-    return sum(merge_cells(cursor, window, cells, kept) for window, cells in merges)
-
-
-def ahead(cursor: Cursor, merges: Merges, kept: KeptRows) -> int:
-    """As a flush of many rows does."""
-    return merge_windows(cursor, merges, kept, many_rows=0)
-
-
-def address_of(user: str) -> str:
-    """Half as many addresses as users, and one that some have together."""
-    if user.startswith("shared-"):
-        return "10.9.9.9"
-    number = int(user.rpartition("-")[2]) if "-" in user else ord(user)
-    return f"10.0.{number // 512}.{number // 2 % 256}"
-
-
-class Worker:
-    """One that flushes, with rows of its own kept."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        size_bytes: int = 10**6,
-        calm: int = NEVER,
-        merge: Merge = at_once,
-    ) -> None:
-        self.connection = connection
-        self._merge = merge
-        self.kept = KeptRows(size_bytes, calm=calm)
-        self.refused = 0
-
-    def flush(self, told: list[Told], *, commit: bool = True) -> None:
-        """Merge events into the windows, and commit or roll back."""
-        events = [
-            Event(
-                (START_S + s) * 1_000_000,
-                service,
-                "info",
-                float(ms),
-                user_id=user,
-                source_ip=address_of(user),
-            )
-            for service, s, ms, user in told
-        ]
-        minutes = fold_events(events, THRESHOLD)
-        try:
-            with self.connection.cursor() as cursor:
-                merges = [(window, roll_up(minutes, window)) for window in WINDOWS]
-                self._merge(cursor, merges, self.kept)
-        except ConcurrentInsert:
-            self.kept.rolled_back()
-            self.connection.rollback()
-            self.refused += 1
-            self.flush(told, commit=commit)
-            return
-        if commit:
-            self.connection.commit()
-            self.kept.committed()
-        else:
-            self.kept.rolled_back()
-            self.connection.rollback()
-
-
-@pytest.fixture
-def connections(database: Database) -> Iterator[list[Connection]]:
-    """Three, as flushes have them."""
-    with contextlib.ExitStack() as closing:
-        made = []
-        for _ in range(3):
-            connection = closing.enter_context(contextlib.closing(database.connect()))
-            connection.autocommit = False
-            prepare_connection(connection)
-            made.append(connection)
-        yield made
-
-
-def some_events(dice: random.Random, users: int = 9) -> list[Told]:
-    """Up to a dozen within two hours."""
-    return [
-        (
-            dice.choice(SERVICES),
-            dice.choice([0, 30, 90, 3_599, 3_600, 7_000]),
-            dice.randrange(1, 500),
-            f"user-{dice.randrange(users)}",
-        )
-        for _ in range(dice.randrange(1, 12))
-    ]
-
-
-def expected(told: list[Told], gone: dict[tuple[str, Cell], int]) -> dict[object, object]:
-    """Figures of every window by brute force; of the events before a row was deleted it knows nothing."""
-    found: dict[object, list[Told]] = defaultdict(list)
-    for place, event in enumerate(told):
-        for window in WINDOWS:
-            start = (START_S + event[1]) // window.seconds * window.seconds
-            if place >= gone.get((window.name, (event[0], start)), 0):
-                found[window.name, event[0], start].append(event)
-    return {
-        key: (
-            len(events),
-            float(sum(event[2] for event in events)),
-            float(min(event[2] for event in events)),
-            float(max(event[2] for event in events)),
-            len({event[3] for event in events}),
-        )
-        for key, events in found.items()
-    }
-
-
-def stored(database: Database) -> dict[object, object]:
-    """The same figures as they are in the tables."""
-    rows: dict[object, object] = {}
-    for window in WINDOWS:
-        for service, start, *figures, users, more_users, ips, more_ips in database.rows(
-            f"""
-            SELECT service, extract(epoch FROM timestamp)::bigint, total_requests, latency_sum_ms, latency_min_ms,
-                latency_max_ms, unique_users, unique_ips, (SELECT sum(n) FROM unnest(latency_bucket_counts) AS n),
-                users_sketch, users_recent, ips_sketch, ips_recent
-            FROM {window.table}
-            """  # noqa: S608
-        ):
-            assert figures.pop() == figures[0], "the histogram counts every event"
-            counted = [distinct(users, more_users), distinct(ips, more_ips)]
-            assert counted == figures[-2:], "the sketches count every one"
-            figures.pop()
-            rows[window.name, service, start] = tuple(figures)
-    return rows
+from tests.integration.keeping_worker import (
+    NEVER,
+    SERVICES,
+    START_S,
+    Merge,
+    Told,
+    Worker,
+    ahead,
+    at_once,
+    delete_noting,
+    expected,
+    some_events,
+    stored,
+)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -207,14 +75,7 @@ def test_rows_say_what_the_events_do_whoever_writes(
             worker.flush(some_events(dice), commit=False)
         else:
             window = dice.choice(WINDOWS)
-            service = dice.choice(SERVICES)
-            # As a rebuild does where there are no events any more.
-            for (start,) in database.rows(
-                f"DELETE FROM {window.table} WHERE service = %s"  # noqa: S608
-                " RETURNING extract(epoch FROM timestamp)::bigint",
-                service,
-            ):
-                gone[window.name, (service, start)] = len(told)
+            delete_noting(database, window, gone, told, dice.choice(SERVICES))
         assert stored(database) == expected(told, gone)
         most = max(most, workers[0].kept.size_bytes, workers[1].kept.size_bytes)
     assert done["flush"] > 10
@@ -244,14 +105,7 @@ def test_what_others_do_between_looking_and_writing_is_noticed(
             told.extend(events)
             done[what] += 1
         elif what == "delete":
-            service = dice.choice(SERVICES)
-            for (start,) in database.rows(
-                f"DELETE FROM {window.table} WHERE service = %s"  # noqa: S608
-                " RETURNING extract(epoch FROM timestamp)::bigint",
-                service,
-            ):
-                gone[window.name, (service, start)] = len(told)
-                done[what] += 1
+            done[what] += delete_noting(database, window, gone, told, dice.choice(SERVICES))
         real_put_lines(cursor, window, *arguments)
 
     monkeypatch.setattr(window_store, "put_lines", put_lines)
@@ -427,81 +281,3 @@ def test_a_row_that_appears_says_nothing_against_those_that_are_kept(
     worker.flush([("b", 0, 7, "w")])
     assert (worker.refused, len(worker.kept)) == (1, 6)
     assert stored(database)["1hour", "b", START_S] == (2, 13.0, 6.0, 7.0, 2)
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("calm", "deletes"), [(NEVER, True), (2, True), (2, False)])
-@pytest.mark.parametrize("merge", [at_once, merge_windows, ahead])
-def test_sketches_stay_as_they_are_stored_and_lack_nobody(
-    database: Database,
-    connections: list[Connection],
-    seed: int,
-    calm: int,
-    deletes: bool,
-    merge: Merge,
-) -> None:
-    dice = random.Random(seed)
-    workers = [Worker(connection, 10**7, calm, merge) for connection in connections[:2]]
-    # As many as a sketch counts exactly; with some 120 it is large enough to be left alone.
-    users = [f"user-{number}" for number in range(260)]
-    shared = [f"shared-{number}" for number in range(110)]
-    told: list[Told] = []
-    gone: dict[tuple[str, Cell], int] = {}
-    left_alone = 0
-    for turn in range(50):
-        worker = workers[0] if turn < 10 else dice.choice(workers)
-        events = some_events(dice, len(users))
-        if turn % 12 == 0:
-            events += [("a", 0, 5, user) for user in dice.sample(users, 255)]
-        if (
-            turn % 12 == 5
-        ):  # so many that the sketch of users is written whole, and that of addresses is not
-            events += [("a", 0, 5, user) for user in dice.sample(shared, 105)]
-        worker.flush(events[: dice.randrange(len(events))], commit=False)
-        worker.flush(events)
-        told += events
-        if deletes and turn % 20 == 15:
-            window = dice.choice(WINDOWS)
-            database.execute(f"DELETE FROM {window.table} WHERE service = 'a'")  # noqa: S608
-            for start in {START_S + event[1] for event in told if event[0] == "a"}:
-                gone[window.name, ("a", start // window.seconds * window.seconds)] = len(told)
-        assert stored(database) == expected(told, gone)
-        ((kept,),) = database.rows(
-            "SELECT count(*) FROM analytics_metrics_1hour WHERE users_recent IS NOT NULL"
-        )
-        left_alone += kept
-    assert left_alone > 20
-
-
-def test_a_sketch_that_is_left_alone_is_not_written_out_of_line_again(
-    database: Database, connections: list[Connection]
-) -> None:
-    worker = Worker(connections[0], 10**7)
-    worker.flush([("a", 0, 5, f"user-{number}") for number in range(3_000)])
-
-    def out_of_line() -> int:
-        database.execute("SELECT pg_stat_force_next_flush()")
-        ((count,),) = database.rows(
-            """
-            SELECT sum(pg_stat_get_tuples_inserted(pg_class.reltoastrelid))::bigint
-            FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-            WHERE inhparent = 'analytics_metrics_1hour'::regclass
-            """
-        )
-        return int(count)
-
-    def flush(user: str) -> None:
-        worker.flush([("a", 1, 5, user)])
-        with worker.connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_force_next_flush()")
-        worker.connection.commit()
-
-    flush("user-5")
-    before = out_of_line()
-    assert before > 0
-    for number in range(50):
-        flush(f"late-{number}")
-    assert out_of_line() == before
-    for number in range(100):
-        flush(f"later-{number}")
-    assert before < out_of_line() <= before + 4, "once in 130 users"

@@ -37,9 +37,8 @@ class Ahead(Generic[T]):
         try:
             self._thread.start()
         except RuntimeError as error:
-            raise OSError(
-                f"no thread to be had: {error}"
-            ) from error  # the system's fault, nobody else's
+            # The system's fault, which is waited for, not the batch's.
+            raise OSError(f"no thread to be had: {error}") from error
         return self
 
     def __exit__(
