@@ -11,9 +11,9 @@ from analytics_service.adapters.timescale.alert_store import read_states, store
 from analytics_service.domain.alerts import INACTIVE, Observation, Reading, step
 from analytics_service.domain.episodes import Episode, EpisodeStatus
 from analytics_service.domain.evaluation import View, WindowRows, changes
-from analytics_service.domain.notifications import Pace
 from analytics_service.domain.rules import Rule
 from analytics_service.domain.silences import Subject
+from analytics_service.domain.telling import Pace
 
 PACE = Pace(group_wait_s=1, group_interval_s=60, repeat_s=14_400)
 NOTHING = Observation((), None)

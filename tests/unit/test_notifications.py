@@ -8,17 +8,10 @@ from dataclasses import replace
 import pytest
 
 from analytics_service.domain.episodes import Episode, EpisodeStatus, Pending, Told
-from analytics_service.domain.notifications import (
-    Channel,
-    Decision,
-    Item,
-    Pace,
-    decide,
-    needs_digest,
-    worst,
-)
+from analytics_service.domain.notifications import Decision, Item, decide, needs_digest, worst
 from analytics_service.domain.pager import decide_events
 from analytics_service.domain.silences import Silence, Subject
+from analytics_service.domain.telling import Channel, Pace
 
 PACE = Pace(group_wait_s=1, group_interval_s=60, repeat_s=14_400)
 

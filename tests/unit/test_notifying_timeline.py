@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics_service.domain.episodes import Episode, EpisodeStatus, Result, Told
-from analytics_service.domain.notifications import Pace, decide
+from analytics_service.domain.notifications import decide
 from analytics_service.domain.pager import decide_events
 from analytics_service.domain.silences import Subject
+from analytics_service.domain.telling import Pace
 
 PACE = Pace(group_wait_s=1, group_interval_s=20, repeat_s=100)
 TICK_S = 1.0

@@ -6,8 +6,8 @@ import pytest
 
 from analytics_service.domain.episodes import EpisodeStatus, Told
 from analytics_service.domain.notices import PagerAction
-from analytics_service.domain.notifications import Channel
 from analytics_service.domain.pager import decide_events
+from analytics_service.domain.telling import Channel
 from tests.unit.test_notifications import episode, silence
 
 SENT_TRIGGER = Told("firing", 5)

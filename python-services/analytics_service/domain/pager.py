@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from analytics_service.domain.episodes import Episode, Kind, Pending, Told
 from analytics_service.domain.notices import PagerAction
-from analytics_service.domain.notifications import (
+from analytics_service.domain.silences import Silence
+from analytics_service.domain.telling import (
     NEW_CHANNEL,
     USUAL_PACE,
     Channel,
@@ -17,7 +18,6 @@ from analytics_service.domain.notifications import (
     needs_telling_late,
     severity_rank,
 )
-from analytics_service.domain.silences import Silence
 
 
 @dataclass(frozen=True, slots=True)

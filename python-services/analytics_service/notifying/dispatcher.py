@@ -25,8 +25,8 @@ from analytics_service.adapters.timescale.silences import silences_for
 from analytics_service.adapters.timescale.trends import read_trends
 from analytics_service.domain.breaker import Breaker, BreakerState
 from analytics_service.domain.notices import Outcome, Trend
-from analytics_service.domain.notifications import Pace
 from analytics_service.domain.retrying import retry_delay_s
+from analytics_service.domain.telling import Pace
 from analytics_service.notifying.plans import Message, Plan
 
 logger = logging.getLogger(__name__)

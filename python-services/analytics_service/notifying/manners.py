@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analytics_service.config import Settings
-from analytics_service.domain.notifications import Pace
+from analytics_service.domain.telling import Pace
 from analytics_service.notifying.dispatcher import Manner
 from analytics_service.notifying.plans import plan_events, plan_groups
 

@@ -9,17 +9,10 @@ from dataclasses import dataclass
 from analytics_service.adapters.timescale.channel_state import ChannelState
 from analytics_service.adapters.timescale.deliveries import ChannelView, Telling
 from analytics_service.domain.notices import AlertLine, Notice, NoticeKind, PagerEvent, Trend
-from analytics_service.domain.notifications import (
-    SHOWN_IN_DIGEST,
-    Channel,
-    Item,
-    Pace,
-    Reason,
-    decide,
-    worst,
-)
+from analytics_service.domain.notifications import SHOWN_IN_DIGEST, Item, decide, worst
 from analytics_service.domain.pager import Event, decide_events
 from analytics_service.domain.silences import Silence
+from analytics_service.domain.telling import Channel, Pace, Reason
 
 _MESSAGES = uuid.UUID("5d1f7a7e-4f0b-4ac0-9b57-9a3e0c7f2b11")
 
