@@ -1,17 +1,19 @@
-"""The way from Kafka to the tables, one for each test."""
+"""The way from Kafka to the tables, an alert topic, and `stacklens` on a filled database: one for each test."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from psycopg2.extensions import connection as Connection
 
 from analytics_service.adapters.timescale.flush import prepare_connection
+from tests.client_programs import client_directory
 from tests.databases import Database
 from tests.integration.alert_topic import AlertTopic, open_alert_topic
+from tests.integration.backups import Program, fill
 from tests.integration.whole_way import WholeWay, open_way
 from tests.stack_fixtures import Topics
 
@@ -41,3 +43,44 @@ def connections(database: Database) -> Iterator[list[Connection]]:
             prepare_connection(connection)
             made.append(connection)
         yield made
+
+
+@pytest.fixture
+def programs(database: Database) -> Path:
+    """The client programs that fit the server."""
+    return client_directory(database.stack)
+
+
+@pytest.fixture
+def stacklens(
+    database: Database,
+    programs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Program:
+    """The program, on the test's filled database."""
+    env = {**database.env, "APP_ENV": "test", "PG_CLIENT_DIRECTORY": str(programs)}
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)  # no .env there
+    fill(database)
+    return Program(tmp_path / "backups", database, monkeypatch, capsys)
+
+
+@pytest.fixture
+def fake_pg_dump(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], None]:
+    """Put a shell script in the place of pg_dump; $REAL is the real one, and asked for its version it tells it."""
+
+    def make(script: str) -> None:
+        directory = tmp_path / "fake"
+        directory.mkdir()
+        real = programs / "pg_dump"
+        text = f'#!/bin/sh\nREAL={real}\n[ "$1" = --version ] && exec "$REAL" --version\n{script}\n'
+        (directory / "pg_dump").write_text(text)
+        (directory / "pg_dump").chmod(0o755)
+        monkeypatch.setenv("PG_CLIENT_DIRECTORY", str(directory))
+
+    return make

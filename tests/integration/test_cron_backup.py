@@ -15,7 +15,7 @@ from analytics_service.entrypoints.cli.main import run
 from tests.client_programs import client_directory
 from tests.database_contents import contents
 from tests.databases import Database
-from tests.integration.test_backup import fill
+from tests.integration.backups import fill
 
 SCRIPT = Path(__file__).resolve().parents[2] / "cron" / "backup.sh"
 COMPOSE = """#!/bin/sh
