@@ -11,18 +11,19 @@ import argparse
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from analytics_service.domain.windows import WINDOWS, Window
-from bench import outcome
 from bench.figures import Line, Promise
 from bench.live import SECONDS_TO_CATCH_UP, paced_producer
 from bench.memory import wait_stored
 from bench.paced_producer import READY
 from bench.progress import Progress
-from bench.running import measuring_site, parser_of, run_bench
+from bench.running import parser_of, run_measurement
 from bench.site import ROOT, SECONDS_TO_BEGIN, SESSION_BEGAN, Site
 from bench.verify import verify_raw_rows, verify_totals
 
@@ -143,27 +144,24 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def measure(
+    options: argparse.Namespace, site: Site, progress: Progress
+) -> tuple[dict[str, Any], list[Line]]:
+    """What goes into the results file, and its table."""
+    seconds = 60 * options.minutes
+    looks, weighed = rewrite(site, options.rate, seconds, options.services, progress)
+    content = {
+        "plan": {"seconds": seconds, "rate": options.rate, "services": options.services},
+        "looks": [asdict(look) for look in looks],
+        "weighed": [asdict(each) for each in weighed],
+    }
+    return content, lines_of(weighed)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     options = parse(arguments)
-    progress = Progress()
-
-    def measure() -> bool:
-        with measuring_site() as (site, surroundings):
-            seconds = 60 * options.minutes
-            looks, weighed = rewrite(site, options.rate, seconds, options.services, progress)
-            content = {
-                "plan": {
-                    "seconds": seconds,
-                    "rate": options.rate,
-                    "services": options.services,
-                },
-                "looks": [asdict(look) for look in looks],
-                "weighed": [asdict(each) for each in weighed],
-            }
-            return outcome.report(options.output, "bloat", surroundings, content, lines_of(weighed))
-
-    return run_bench(measure, options.output, progress)
+    return run_measurement("bloat", options.output, partial(measure, options))
 
 
 if __name__ == "__main__":

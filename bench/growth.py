@@ -11,16 +11,17 @@ import argparse
 import contextlib
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
 
 from analytics_service.adapters.timescale.migrations import Migrator
-from bench import outcome
 from bench.api_layout import DAY_S, make_shapes
 from bench.api_seed import Seeded, lay_out_windows
 from bench.events import Recipe
 from bench.figures import Line, Promise
 from bench.load import LoadResult, fill, run_load
 from bench.progress import Progress
-from bench.running import measuring_site, parser_of, run_bench
+from bench.running import parser_of, run_measurement
 from bench.site import ROOT, Site
 from bench.truth import WINDOWS
 from bench.verify import total_events, verify_raw_rows, verify_totals
@@ -123,24 +124,24 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def measure(
+    options: argparse.Namespace, site: Site, progress: Progress
+) -> tuple[dict[str, Any], list[Line]]:
+    """What goes into the results file, and its table."""
+    aged = [among_days(site, days, options.events, progress) for days in options.days]
+    backlogs = [backlog(site, events, progress) for events in options.backlog]
+    content = {
+        "services": SERVICES,
+        "days": [asdict(each) for each in aged],
+        "backlogs": [asdict(each) for each in backlogs],
+    }
+    return content, lines_of(aged, backlogs)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     options = parse(arguments)
-    progress = Progress()
-
-    def measure() -> bool:
-        with measuring_site() as (site, surroundings):
-            aged = [among_days(site, days, options.events, progress) for days in options.days]
-            backlogs = [backlog(site, events, progress) for events in options.backlog]
-            content = {
-                "services": SERVICES,
-                "days": [asdict(each) for each in aged],
-                "backlogs": [asdict(each) for each in backlogs],
-            }
-            lines = lines_of(aged, backlogs)
-            return outcome.report(options.output, "growth", surroundings, content, lines)
-
-    return run_bench(measure, options.output, progress)
+    return run_measurement("growth", options.output, partial(measure, options))
 
 
 if __name__ == "__main__":

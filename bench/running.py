@@ -17,7 +17,9 @@ from kafka.errors import KafkaError
 
 from analytics_service.adapters.kafka.producer import DeliveryError
 from analytics_service.adapters.kafka.topics import TopicError
+from bench import outcome
 from bench.errors import BenchError
+from bench.figures import Line
 from bench.progress import Progress
 from bench.site import Site
 from bench.surroundings import describe, sentences
@@ -75,6 +77,25 @@ def run_bench(
         return 130
     progress.say(f"results are in {output}")
     return 0 if kept else 1
+
+
+def run_measurement(
+    name: str,
+    output: Path,
+    measure: Callable[[Site, Progress], tuple[dict[str, Any], list[Line]]],
+) -> int:
+    """The exit status of a bench that measures on a site and has a table to print.
+
+    `measure` gives what goes into the results file besides the lines, and the lines.
+    """
+    progress = Progress()
+
+    def reported() -> bool:
+        with measuring_site() as (site, surroundings):
+            content, lines = measure(site, progress)
+            return outcome.report(output, name, surroundings, content, lines)
+
+    return run_bench(reported, output, progress)
 
 
 def leave_politely(number: int, _frame: FrameType | None) -> NoReturn:

@@ -11,9 +11,10 @@ import argparse
 import contextlib
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
 
 from analytics_service.adapters.timescale.migrations import Migrator
-from bench import outcome
 from bench.child import Child
 from bench.events import Recipe
 from bench.figures import Line, Promise
@@ -21,7 +22,7 @@ from bench.live import LiveResult, run_live
 from bench.load import fill, run_load
 from bench.proc import cpu_seconds, peak_memory_bytes
 from bench.progress import Progress
-from bench.running import measuring_site, parser_of, run_bench
+from bench.running import parser_of, run_measurement
 from bench.site import ROOT, SECONDS_TO_BEGIN, SESSION_BEGAN, Site
 from bench.truth import WINDOWS, brute_force
 from bench.verify import verify_raw_rows, verify_totals, verify_windows
@@ -193,29 +194,29 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def measure(
+    options: argparse.Namespace, site: Site, progress: Progress
+) -> tuple[dict[str, Any], list[Line]]:
+    """What goes into the results file, and its table."""
+    wider = replace(site, partitions=PARTITIONS)
+    shared = [share(wider, workers, options.events, progress) for workers in WORKERS]
+    wide = [
+        widen(site, services, options.events, options.rate, options.live_seconds, progress)
+        for services in SERVICES
+    ]
+    content = {
+        "events": options.events,
+        "rate": options.rate,
+        "workers": [asdict(each) for each in shared],
+        "services": [asdict(each) for each in wide],
+    }
+    return content, lines_of(shared, wide)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     options = parse(arguments)
-    progress = Progress()
-
-    def measure() -> bool:
-        with measuring_site() as (site, surroundings):
-            wider = replace(site, partitions=PARTITIONS)
-            shared = [share(wider, workers, options.events, progress) for workers in WORKERS]
-            wide = [
-                widen(site, services, options.events, options.rate, options.live_seconds, progress)
-                for services in SERVICES
-            ]
-            lines = lines_of(shared, wide)
-            content = {
-                "events": options.events,
-                "rate": options.rate,
-                "workers": [asdict(each) for each in shared],
-                "services": [asdict(each) for each in wide],
-            }
-            return outcome.report(options.output, "scale", surroundings, content, lines)
-
-    return run_bench(measure, options.output, progress)
+    return run_measurement("scale", options.output, partial(measure, options))
 
 
 if __name__ == "__main__":

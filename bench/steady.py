@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
 
-from bench import outcome
 from bench.figures import Line, Promise
 from bench.live import LiveResult, run_live
 from bench.progress import Progress
-from bench.running import measuring_site, parser_of, run_bench
+from bench.running import parser_of, run_measurement
 from bench.scale import PARTITIONS
-from bench.site import ROOT
+from bench.site import ROOT, Site
 
 RESULTS = ROOT / "bench" / "results" / "steady.json"
 PART_S = 300.0
@@ -56,34 +57,28 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def measure(
+    options: argparse.Namespace, site: Site, progress: Progress
+) -> tuple[dict[str, Any], list[Line]]:
+    """What goes into the results file, and its table."""
+    wider = replace(site, partitions=PARTITIONS)
+    topic = wider.make_topic("steady")
+    seconds = 60 * options.minutes
+    with wider.database("steady") as database:
+        live = run_live(
+            wider, database, topic, options.rate, seconds, progress, options.services, PART_S
+        )
+    content = {
+        "plan": {"seconds": seconds, "rate": options.rate, "services": options.services},
+        "live": asdict(live),
+    }
+    return content, lines_of(live)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run it; the exit status."""
     options = parse(arguments)
-    progress = Progress()
-
-    def measure() -> bool:
-        with measuring_site() as (site, surroundings):
-            wider = replace(site, partitions=PARTITIONS)
-            topic = wider.make_topic("steady")
-            seconds = 60 * options.minutes
-            with wider.database("steady") as database:
-                live = run_live(
-                    wider,
-                    database,
-                    topic,
-                    options.rate,
-                    seconds,
-                    progress,
-                    options.services,
-                    PART_S,
-                )
-            content = {
-                "plan": {"seconds": seconds, "rate": options.rate, "services": options.services},
-                "live": asdict(live),
-            }
-            return outcome.report(options.output, "steady", surroundings, content, lines_of(live))
-
-    return run_bench(measure, options.output, progress)
+    return run_measurement("steady", options.output, partial(measure, options))
 
 
 if __name__ == "__main__":
