@@ -127,6 +127,11 @@ EVALUATION_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
     registry=REGISTRY,
 )
+EVALUATOR_BEHIND = Gauge(
+    "stacklens_evaluator_behind",
+    "1 while this worker evaluates the alert rules but judges nothing, for events wait to be stored.",
+    registry=REGISTRY,
+)
 EVALUATOR_LEADER = Gauge(
     "stacklens_evaluator_leader",
     "1 while this worker evaluates the alert rules.",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from analytics_service.alerting.evaluator import BEHIND_S
 from devstack.api import Stack
 from tests.databases import Database
 from tests.integration.streaming import Feeder, plain_events
@@ -100,3 +101,35 @@ def test_a_database_that_comes_up_later(private_way: WholeWay, private_stack: St
     private_way.wait_settled()
     worker.wait_ready()
     assert private_way.differences() == []
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_away_is_not_taken_for_silence(
+    private_way: WholeWay, private_stack: Stack
+) -> None:
+    """What was produced meanwhile is not known: nothing is said to be caught up, and no alert rule is judged."""
+    way, broker = private_way, private_stack.kafka
+    assert broker is not None
+    worker = way.start()
+    way.send_values(plain_events(SEED, 1_000))
+    way.wait_settled()
+
+    def behind_s() -> float:
+        ((seconds,),) = way.database.rows(
+            "SELECT extract(epoch FROM clock_timestamp() - min(caught_up_at))::float8 FROM kafka_offsets"
+        )
+        return float(seconds)
+
+    wait_until(lambda: behind_s() < BEHIND_S, NOTICED_S, "the worker has caught up")
+    wait_until(
+        lambda: worker.metric("stacklens_evaluator_leader") == 1, NOTICED_S, "it evaluates rules"
+    )
+    assert worker.metric("stacklens_evaluator_behind") == 0
+    broker.stop()
+    wait_until(lambda: behind_s() > 2 * BEHIND_S, NOTICED_S, "what is not heard of is not stored")
+    assert worker.metric("stacklens_evaluator_behind") == 1
+    worker.wait_for_line("alerts: every alert stays as it is")
+    broker.start()
+    wait_until(lambda: behind_s() < BEHIND_S, NOTICED_S, "the worker has caught up again")
+    worker.wait_for_line("alerts: events are stored as they come")
+    assert worker.metric("stacklens_evaluator_behind") == 0

@@ -433,6 +433,28 @@ def test_time_stamps_of_records_are_not_trusted(stamp: int, taken: int) -> None:
     assert (part.produced_ms, part.newest_ms) == (taken, taken)
 
 
+@pytest.mark.parametrize(
+    ("stamp", "ended_s", "newest"),
+    [
+        (1_000, 4.5, 4_500),  # what a producer says is older than what the broker has told
+        (4_800, 4.5, 4_800),
+        (1_000, 9.0, 5_000),  # never the future
+        (1_000, 0.0, 1_000),
+    ],
+)
+def test_a_batch_that_ends_its_partition_is_as_new_as_the_broker_s_word(
+    stamp: int, ended_s: float, newest: int
+) -> None:
+    now = session()
+    records = [Record(offset, good_value(), timestamp=stamp) for offset in (0, 1)]
+    batch_of = PartitionBatch(now, 0, 0, 2, 0, records, ended_s=ended_s)
+    work = decode_work(now, [batch_of], RULES, 5_000_000)
+    assert [part.newest_ms for part in work.parts] == [newest]
+    first, second = work.halves()
+    assert [part.newest_ms for part in first.parts] == [stamp], "the second message is not in it"
+    assert [part.newest_ms for part in second.parts] == [newest]
+
+
 def test_a_batch_that_went_missing_on_its_way_is_read_again() -> None:
     async def test() -> None:
         async with running() as it:

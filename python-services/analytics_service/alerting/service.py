@@ -18,7 +18,7 @@ from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.adapters.timescale.held_lease import HeldLease
 from analytics_service.adapters.timescale.lasting import LastingConnection
 from analytics_service.adapters.timescale.leases import Lease, LeaseLost, release, take
-from analytics_service.alerting.evaluator import Looked, evaluate
+from analytics_service.alerting.evaluator import BEHIND_S, Looked, evaluate
 from analytics_service.alerting.relaying import Relaying
 from analytics_service.config import Settings
 from analytics_service.domain.windows import window_named
@@ -46,6 +46,7 @@ class AlertingService:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._lease: Lease | None = None
         self._looked_s = 0.0
+        self._is_behind = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
@@ -76,7 +77,9 @@ class AlertingService:
             self._hold(conn)
             if self._lease is not None:
                 started = time.perf_counter()
-                _show(evaluate(conn, self._lease, self._topic, self._windows))
+                looked = evaluate(conn, self._lease, self._topic, self._windows)
+                _show(looked)
+                self._say_if_behind(behind=looked.behind)
                 self._looked_s = time.perf_counter() - started
                 metrics.EVALUATION_SECONDS.observe(self._looked_s)
                 self._relaying.wake()
@@ -94,6 +97,18 @@ class AlertingService:
             logger.exception("alerts: the look at the rules failed")
             self._database.discard()
         metrics.EVALUATOR_LEADER.set(0 if self._lease is None else 1)
+        metrics.EVALUATOR_BEHIND.set(int(self._lease is not None and self._is_behind))
+
+    def _say_if_behind(self, *, behind: bool) -> None:
+        if behind != self._is_behind:
+            if behind:
+                logger.warning(
+                    "alerts: every alert stays as it is, for it is not known that all events of %.0f s ago are stored",
+                    BEHIND_S,
+                )
+            else:
+                logger.info("alerts: events are stored as they come, rules are judged again")
+        self._is_behind = behind
 
     def _hold(self, conn: connection) -> None:
         before, asked_at = self._lease, time.monotonic()

@@ -86,7 +86,11 @@ def _part(
         plain=decoded.plain,
         size_bytes=batch.size_bytes,
         produced_ms=_plausible_ms(records[0].timestamp, now_us),
-        newest_ms=_plausible_ms(records[-1].timestamp, now_us),
+        # A producer's clock, or an older event's time passed on as the record's, may say too little.
+        newest_ms=max(
+            _plausible_ms(records[-1].timestamp, now_us),
+            min(int(batch.ended_s * 1000), now_us // 1000),
+        ),
         replays=replays,
     )
 

@@ -89,8 +89,11 @@ class IngestService:
         self._consumer: Any = None
         self._to_commit: dict[int, int] = {}
         self._lags: dict[int, int] = {}
+        # When the ends that they are measured by were heard of, in epoch seconds.
+        self._heard_s: dict[int, float] = {}
         # Ends of the partitions as the admin client saw them: a consumer that stands still hears of no new ones.
         self._ends: dict[int, int] = {}
+        self._ends_s = 0.0
         self._topic_check_s = TOPIC_CHECK_S
         self._figures = Figures(time.monotonic())
         self._began: dict[str, float] = {}
@@ -182,12 +185,15 @@ class IngestService:
         if self._health.lag == 0:
             self._health.progress()
         self._lags = lags
+        self._heard_s = {
+            partition: max(self._ends_s, consumer.heard_s(session, partition)) for partition in lags
+        }
 
     async def _check_database(self) -> None:
         self._database.allows()
         try:
             pending, oldest, backed_up = await self._call(
-                self._database_figures, self.coordinator.session, self._lags
+                self._database_figures, self.coordinator.session, self._lags, self._heard_s
             )
         except (psycopg2.Error, PoolError) as error:
             self._health.report("database", False, type(error).__name__)
@@ -207,10 +213,14 @@ class IngestService:
                 metrics.DB_POOL_CONNECTIONS.labels(state).set(count)
         metrics.READY.set(0 if self._health.unready_reasons() else 1)
 
-    def _database_figures(self, session: Any, lags: dict[int, int]) -> tuple[int, float, float]:
+    def _database_figures(
+        self, session: Any, lags: dict[int, int], heard_s: dict[int, float]
+    ) -> tuple[int, float, float]:
         with self._pool.connection() as conn:
             if session is not None and lags:
-                publish_lag(conn, session.topic, session.incarnation, lags)
+                now_s = time.time()
+                ages_s = {partition: max(0.0, now_s - at_s) for partition, at_s in heard_s.items()}
+                publish_lag(conn, session.topic, session.incarnation, lags, ages_s)
             with conn.cursor() as cur:
                 return (*pending_figures(cur), last_backup(cur))
 
@@ -227,8 +237,10 @@ class IngestService:
     async def _check_topic(self) -> None:
         self._broker.allows()
         self._topic_check_s = PROBE_S
+        began_s = time.time()
         try:
             found, self._ends = await self._call(self._topic.look)
+            self._ends_s = began_s
         except (KafkaError, TopicError, OSError) as error:
             self._health.report("broker", False, type(error).__name__)
             self._broker.failed(f"{type(error).__name__}: {error}")

@@ -34,8 +34,8 @@ class Part:
 
     Covers the offsets from `first_offset` up to, not including, `next_offset`; `offsets` and `sources` (what the events
     came from) run beside `events`.
-    `plain`: no text of any event holds a control character or a backslash. `produced_ms` is the broker's time stamp of
-    the first message, `newest_ms` of the last one.
+    `plain`: no text of any event holds a control character or a backslash. `produced_ms` is the time stamp of the
+    first message; everything produced before `newest_ms` lies before `next_offset`, as far as that is known.
     `replays` gives the id of the dead letter for each offset that is a replay of one; `ignored` counts replays left out
     because their letters had been settled before.
     """
@@ -164,6 +164,7 @@ def _slice(part: Part, first: int, end: int) -> Part:
         offsets=part.offsets[begin:stop],
         sources=part.sources.slice(begin, stop),
         letters=[letter for letter in part.letters if first <= letter.offset < end],
+        newest_ms=part.newest_ms if end == part.next_offset else part.produced_ms,
         replays={o: letter for o, letter in part.replays.items() if first <= o < end},
         ignored=0,
     )

@@ -120,6 +120,11 @@ class BatchConsumer(driver.Consumer):
             position = max(position, self._fetch_position(tp))
         return max(0, end - position)
 
+    def heard_s(self, session: Session, partition: int) -> float:
+        """When the broker last told where the partition ends, in epoch seconds; 0 when it never did."""
+        state = self._partition_state(TP(session.topic, partition))
+        return 0.0 if state is None or state.timestamp is None else float(state.timestamp) / 1000
+
     def _fetch_position(self, tp: TP) -> int:
         state = self._partition_state(tp)
         return int(state.position) if state is not None and state.has_valid_position else 0
@@ -259,14 +264,16 @@ class BatchConsumer(driver.Consumer):
     def _batch_message(self, session: Session, tp: TP, records: list[Any]) -> ConsumerMessage:
         last = records[-1]
         end = last.offset + 1
+        log_end = self._end_offset(tp)
         value = PartitionBatch(
             session=session,
             partition=tp.partition,
             expected_offset=session.read_positions[tp.partition],
             next_offset=end,
-            lag=max(0, (self._end_offset(tp) or end) - end),
+            lag=max(0, (log_end or end) - end),
             records=records,
             size_bytes=size_of(records),
+            ended_s=self.heard_s(session, tp.partition) if log_end == end else 0.0,
         )
         session.read_positions[tp.partition] = end
         return ConsumerMessage(

@@ -19,7 +19,7 @@ class OwnershipLost(Exception):
 class OffsetMove:
     """A compare-and-set of one partition: from the offset that was started at to the next one.
 
-    `newest_ms` is the broker's time stamp of the last message, in epoch milliseconds.
+    Everything produced before `newest_ms` (epoch milliseconds) lies before `next_offset`.
     """
 
     partition: int
@@ -148,7 +148,9 @@ def move_offsets(cur: cursor, topic: str, incarnation: int, moves: Sequence[Offs
             events_stored = held.events_stored + moved.stored,
             events_dead_lettered = held.events_dead_lettered + moved.dead_lettered,
             updated_at = clock_timestamp(),
-            caught_up_at = greatest(held.caught_up_at, to_timestamp(moved.newest_ms / 1000.0))
+            caught_up_at = least(
+                greatest(held.caught_up_at, to_timestamp(moved.newest_ms / 1000.0)), clock_timestamp()
+            )
         FROM (VALUES %s) AS moved
             (topic, incarnation, kafka_partition, next_offset, lag, stored, dead_lettered, newest_ms)
         WHERE held.topic = moved.topic AND held.topic_incarnation = moved.incarnation
@@ -170,8 +172,17 @@ def move_offsets(cur: cursor, topic: str, incarnation: int, moves: Sequence[Offs
     )
 
 
-def publish_lag(conn: connection, topic: str, incarnation: int, lags: Mapping[int, int]) -> None:
+def publish_lag(
+    conn: connection,
+    topic: str,
+    incarnation: int,
+    lags: Mapping[int, int],
+    ages_s: Mapping[int, float],
+) -> None:
     """Write the lag of partitions, so that its freshness shows even where there is nothing to flush.
+
+    `ages_s`: how many seconds ago the broker told the end that the lag is measured by. A broker that is away tells
+    none, and nobody knows what was produced since.
 
     Rows that a flush holds are skipped: the flush publishes its own lag, and neither should wait for the other.
     """
@@ -180,15 +191,18 @@ def publish_lag(conn: connection, topic: str, incarnation: int, lags: Mapping[in
             """
             UPDATE kafka_offsets AS held
             SET lag = seen.lag, lag_measured_at = clock_timestamp(),
-                -- Without lag everything is stored that was there when it was measured, at most a second ago.
+                -- Without lag everything is stored that was there when the broker was heard; a second for the way.
                 caught_up_at = CASE WHEN seen.lag = 0
-                    THEN greatest(held.caught_up_at, clock_timestamp() - interval '1 second')
+                    THEN least(
+                        greatest(held.caught_up_at, clock_timestamp() - make_interval(secs => 1 + seen.age_s)),
+                        clock_timestamp()
+                    )
                     ELSE held.caught_up_at END
             FROM (
-                SELECT free.kafka_partition, new_lag.behind AS lag
+                SELECT free.kafka_partition, new_lag.behind AS lag, new_lag.age_s
                 FROM kafka_offsets AS free
-                JOIN unnest(%(partitions)s::integer[], %(lags)s::bigint[]) AS new_lag (wanted, behind)
-                    ON free.kafka_partition = new_lag.wanted
+                JOIN unnest(%(partitions)s::integer[], %(lags)s::bigint[], %(ages)s::double precision[])
+                    AS new_lag (wanted, behind, age_s) ON free.kafka_partition = new_lag.wanted
                 WHERE topic = %(topic)s AND topic_incarnation = %(incarnation)s
                 FOR UPDATE OF free SKIP LOCKED
             ) AS seen
@@ -200,5 +214,6 @@ def publish_lag(conn: connection, topic: str, incarnation: int, lags: Mapping[in
                 "incarnation": incarnation,
                 "partitions": list(lags),
                 "lags": list(lags.values()),
+                "ages": [ages_s[partition] for partition in lags],
             },
         )
