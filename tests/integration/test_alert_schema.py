@@ -6,6 +6,7 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
+from analytics_service.domain.rule_files import rule_from
 from tests.databases import Database
 
 pytestmark = pytest.mark.both_postgres
@@ -84,6 +85,29 @@ def test_a_rule_that_nobody_could_evaluate_is_refused(
     with pytest.raises(psycopg2.errors.CheckViolation) as caught:
         insert(database, "analytics_alert_rules", {**RULE, column: value})
     assert caught.value.diag.constraint_name == f"analytics_alert_rules_{column}_check"
+
+
+@pytest.mark.parametrize(
+    ("operator", "resolve", "is_right"),
+    [
+        *((operator, 5, True) for operator in (">", ">=", "<", "<=", "==")),
+        (">", 4, True), (">=", 4, True), ("<", 4, False), ("<=", 4, False), ("==", 4, False),
+        (">", 6, False), (">=", 6, False), ("<", 6, True), ("<=", 6, True), ("==", 6, False),
+    ],
+)  # fmt: skip
+def test_a_resolve_threshold_lies_on_the_side_that_is_clear(
+    database: Database, operator: str, resolve: float, is_right: bool
+) -> None:
+    """On the other one an alert would fire and resolve in turns; a file of rules is refused as the table does."""
+    fields = {**RULE, "operator": operator, "threshold": 5, "resolve_threshold": resolve}
+    _, problems = rule_from(fields)
+    assert list(problems) == ([] if is_right else ["resolve_threshold"])
+    if is_right:
+        insert(database, "analytics_alert_rules", fields)
+        return
+    with pytest.raises(psycopg2.errors.CheckViolation) as caught:
+        insert(database, "analytics_alert_rules", fields)
+    assert caught.value.diag.constraint_name == "analytics_alert_rules_resolve_threshold_side_check"
 
 
 @pytest.mark.parametrize("window", ["1min", "5min", "1hour"])

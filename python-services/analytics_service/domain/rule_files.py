@@ -70,7 +70,11 @@ def rule_from(entry: Mapping[str, object]) -> tuple[Rule | None, dict[str, str]]
     values, problems = checked_fields(entry)
     missing = {name: "is missing" for name in _REQUIRED if entry.get(name) is None}
     problems = {**problems, **missing}
-    return (None, problems) if problems else (Rule(**values), {})
+    if problems:
+        return None, problems
+    rule = Rule(**values)
+    problem = rule.resolve_threshold_problem
+    return (rule, {}) if problem is None else (None, {"resolve_threshold": problem})
 
 
 def checked_fields(entry: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:

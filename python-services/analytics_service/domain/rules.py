@@ -62,6 +62,22 @@ class Rule:  # pylint: disable=too-many-instance-attributes  # the columns of th
         return self.service in (EVERY_SERVICE, service)
 
     @property
+    def resolve_threshold_problem(self) -> str | None:
+        """What is wrong with the resolve threshold beside the threshold; None: nothing.
+
+        On the wrong side of it a value may violate the rule and resolve its alert, again and again.
+        """
+        if self.resolve_threshold is None or self.resolve_threshold == self.threshold:
+            return None
+        if self.operator == "==":
+            return "must be the threshold, or left out, where the operator is =="
+        above = self.operator in (">", ">=")
+        if above == (self.resolve_threshold < self.threshold):
+            return None
+        side = "above" if above else "below"
+        return f"must not lie {side} the threshold where the operator is {self.operator}"
+
+    @property
     def only_complete(self) -> bool:
         """Whether a running window says nothing: a count that is still low."""
         return self.metric_name in COUNT_METRICS and self.operator in _NEEDS_COMPLETE

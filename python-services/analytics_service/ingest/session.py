@@ -29,7 +29,7 @@ class PartitionBatch:
     `expected_offset` is the `next_offset` of the batch before: the first record may lie behind it, where the log has
     holes.
     `lag` counts the messages of the partition that are behind this batch; `size_bytes` are those of keys and values.
-    `ended_s`: at this moment (epoch seconds) the partition ended with this batch; 0: more was there, or it is not known.
+    `ended_s`: when the partition ended with this batch, in epoch seconds; 0: more was there, or it is not known.
     """
 
     session: Session

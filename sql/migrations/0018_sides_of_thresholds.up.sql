@@ -1,0 +1,16 @@
+-- A resolve threshold on the wrong side made an alert fire and resolve in turns.
+-- NOT VALID: rules that are there already stay, and are refused when they are changed.
+ALTER TABLE public.analytics_alert_rules ADD CONSTRAINT analytics_alert_rules_resolve_threshold_side_check CHECK (
+    CASE
+        WHEN operator IN ('>', '>=') THEN resolve_threshold <= threshold
+        WHEN operator IN ('<', '<=') THEN resolve_threshold >= threshold
+        ELSE resolve_threshold = threshold
+    END
+) NOT VALID;
+
+COMMENT ON COLUMN public.analytics_alert_rules.resolve_threshold IS
+'What the metric has to come back over to be clear again, not beyond the threshold on the side that violates it; NULL:'
+' the threshold.';
+
+-- As every other count.
+ALTER TABLE public.analytics_dead_letters ALTER COLUMN retry_count TYPE bigint;
