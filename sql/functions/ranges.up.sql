@@ -221,7 +221,11 @@ AS $$
         100 * sum(rows.failed_requests)::double precision / nullif(sum(rows.total_requests), 0)::double precision,
         min(rows.latency_min_ms),
         max(rows.latency_max_ms),
-        sum(rows.latency_sum_ms) / nullif(sum(rows.latency_count), 0)::double precision,
+        -- Sums near the largest number are scaled by 2^64 meanwhile: two of them would be out of range, their mean is not.
+        coalesce(sum(rows.latency_sum_ms) FILTER (WHERE rows.latency_sum_ms <= 1e290), 0)
+        / nullif(sum(rows.latency_count), 0)::double precision
+        + coalesce(sum(rows.latency_sum_ms / 18446744073709551616) FILTER (WHERE rows.latency_sum_ms > 1e290), 0)
+        / nullif(sum(rows.latency_count), 0)::double precision * 18446744073709551616,
         stacklens.latency_merge((rows.latency_buckets, rows.latency_bucket_counts)::stacklens.latency_histogram),
         sum(rows.risk_sum) / nullif(sum(rows.risk_count), 0)::double precision,
         sum(rows.high_risk_count)::bigint

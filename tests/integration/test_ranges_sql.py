@@ -9,7 +9,9 @@ service b  valid        valid         valid        -
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
+from fractions import Fraction
 
 import pytest
 
@@ -201,6 +203,25 @@ def test_percentiles_at_once_are_those_one_by_one(database: Database) -> None:
     assert at_once == one_by_one
     empty = "SELECT stacklens.latency_percentiles(('{}', '{}')::stacklens.latency_histogram, '{0.5}', NULL, NULL)"
     assert database.rows(empty) == [(None,)]
+
+
+@pytest.mark.both_postgres
+def test_sums_near_the_largest_number_have_a_mean(database: Database) -> None:
+    """Two such latencies in two hours are absurd but allowed; they must not break a whole view."""
+    hour_s = int(time.time()) // HOUR * HOUR
+    latencies = [1e308, 1.5e308, 5.0]
+    made = [
+        Sample(hour_s - (place + 1) * HOUR, "a", latency, failed=False, risk=None)
+        for place, latency in enumerate(latencies)
+    ]
+    for window in ("1min", "5min", "1hour"):
+        fill(database, window, [*made, Sample(hour_s - HOUR, "b", 3.0, failed=False, risk=None)])
+    rows = database.rows(QUERY, moment(hour_s - 3 * HOUR), moment(hour_s))
+    means = {row[0]: row[7] for row in rows}
+    exact = sum(map(Fraction, latencies)) / len(latencies)
+    assert means == {"a": pytest.approx(float(exact), rel=1e-9), "b": 3.0}
+    shown = database.rows("SELECT service FROM v_slowest_services ORDER BY service")
+    assert shown == [("a",), ("b",)]
 
 
 @pytest.mark.both_postgres

@@ -52,6 +52,8 @@ def _unreadable(good: dict[str, str]) -> Iterator[BadValue]:
         b"\xef\xbb\xbf" + encoded({**good}),
         _raw(good, b'"latency_ms":NaN'),
         _raw(good, b'"latency_ms":Infinity'),
+        _raw(good, b'"risk_score":0.5,"business_risk_score":NaN'),
+        _raw(good, b'"risk_score":0.5,"business_risk_score":-Infinity'),
         _raw(good, b'"latency_ms":01'),
         _raw(good, b'"message":"line\nbreak"'),
         _raw(good, b'"message":"\xc3"'),

@@ -77,6 +77,13 @@ def test_any_value_alone_and_among_usual_ones(value: bytes | None) -> None:
     assert_same([usual, value, usual], rules_of(), NOW_US)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "2", "-1", "null"])
+def test_a_number_behind_another_name_is_not_looked_at_but_has_to_be_json(number: str) -> None:
+    usual = encode({**a_document(), "risk_score": 0.5, "business_risk_score": 0.25})
+    assert b"0.25" in usual
+    assert_same([*[usual] * 3, usual.replace(b"0.25", number.encode())], rules_of(), NOW_US)
+
+
 @pytest.mark.parametrize(
     "values",
     [

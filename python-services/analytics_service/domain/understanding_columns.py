@@ -48,6 +48,7 @@ def understand_columns(table: Any, rules: EventRules, now_us: int) -> tuple[Even
     _check_services(columns["service"], odd)
     for name, highest in (("latency_ms", sys.float_info.max), ("risk_score", 1.0)):
         columns[name] = _numbers(columns[name], highest, odd)
+    _check_hidden_numbers(found.get("business_risk_score"), odd)
     columns["source_ip"] = _addresses(columns["source_ip"], odd)
     arrays = [times, *(columns[name] for name in EVENT_FIELDS[1:])]
     return EventColumns(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)), odd
@@ -104,6 +105,12 @@ def _numbers(numbers: Any, highest: float, odd: Mask) -> Any:
     missing = _nulls(numbers)
     odd |= ~((values >= 0) & (values <= highest)) & ~missing
     return pa.array(values + 0.0, pa.float64(), mask=missing)
+
+
+def _check_hidden_numbers(numbers: Any | None, odd: Mask) -> None:
+    """A number that is not looked at, for another name of its field comes first, has to be JSON all the same."""
+    if numbers is not None and numbers.null_count < len(numbers):
+        odd |= ~np.isfinite(numbers.to_numpy(zero_copy_only=False)) & ~_nulls(numbers)
 
 
 def _addresses(texts: Any, odd: Mask) -> Any:

@@ -100,9 +100,10 @@ def flush(
         stored_again = {replay[0] for replay in replays} - {d.replay_of for d in failed_again}
         mark_replayed(cur, sorted(stored_again))
         merges = [
-            (window, _at_or_after(prepared.cells[window.name], limits[window.tier], window, below))
+            (window, _at_or_after(prepared.cells[window.name], limits[window.tier]))
             for window in windows
         ]
+        _count_below(merges, prepared, below)
         window_rows = merge_windows(cur, merges, kept)
         _, coarsest = merges[-1]  # days are merged from its rows
         invalidate_days(cur, coarsest, time.time())
@@ -166,13 +167,24 @@ def _moves(work: Work) -> list[OffsetMove]:
     return list(moves.values())
 
 
-def _at_or_after(
-    cells: Mapping[Cell, Delta], limit_us: int | None, window: Window, below: dict[str, int]
-) -> Mapping[Cell, Delta]:
-    """The cells that the tier may still hold; events of the others are counted, once a tier and event."""
+def _at_or_after(cells: Mapping[Cell, Delta], limit_us: int | None) -> Mapping[Cell, Delta]:
+    """The cells that the tier may still hold."""
     if limit_us is None:
         return cells
-    kept = {cell: delta for cell, delta in cells.items() if cell[1] * 1_000_000 >= limit_us}
-    if len(kept) < len(cells) and window.name != "1hour":
-        below[window.tier] += sum(delta.total for cell, delta in cells.items() if cell not in kept)
-    return kept
+    return {cell: delta for cell, delta in cells.items() if cell[1] * 1_000_000 >= limit_us}
+
+
+def _count_below(
+    merges: Sequence[tuple[Window, Mapping[Cell, Delta]]],
+    prepared: Prepared,
+    below: dict[str, int],
+) -> None:
+    """Count the events of cells that were left out, once a tier and event: those of its finest window."""
+    counted: set[str] = set()
+    for window, kept in merges:
+        cells = prepared.cells[window.name]
+        if len(kept) < len(cells) and window.tier not in counted:
+            below[window.tier] += sum(
+                delta.total for cell, delta in cells.items() if cell not in kept
+            )
+        counted.add(window.tier)
