@@ -224,7 +224,7 @@ def test_a_name_that_is_taken(api: Sender, database: Database) -> None:
         ({"enabled": None}, "enabled", "must be `bool`, not `null`"),
         ({"service": ""}, "service", "must be a text of 1 to 255 characters"),
         ({"service": "nul\0"}, "service", "must be a text of 1 to 255 characters"),
-        ({"description": 7}, "description", "must be a text"),
+        ({"description": 7}, "description", "must be a text of at most 10,000 characters"),
         ({"comment": ""}, "comment", "must be `str` of length >= 1"),
         ({"comment": "x" * 2001}, "comment", "must be `str` of length <= 2000"),
         ({"comment": "nul\0"}, "comment", "must be `str` matching regex"),

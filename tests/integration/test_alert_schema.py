@@ -63,6 +63,7 @@ def test_the_checklist_s_rules_as_typed_and_again(database: Database) -> None:
     ("column", "value"),
     [
         ("rule_name", ""),
+        ("description", "x" * 10_001),
         ("service", ""),
         ("metric_name", "service"),
         ("window_size", "1day"),

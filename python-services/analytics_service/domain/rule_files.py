@@ -19,6 +19,7 @@ from analytics_service.domain.texts import is_storable
 from analytics_service.domain.windows import WINDOWS
 
 LONGEST_NAME: Final = 255
+LONGEST_DESCRIPTION: Final = 10_000
 
 
 class RuleFileError(ValueError):
@@ -103,8 +104,9 @@ def _text(value: object) -> str:
 
 
 def _description(value: object) -> str:
-    if not isinstance(value, str) or not is_storable(value):
-        raise ValueError("must be a text")
+    # It is in every message of the rule's alerts, and a broker refuses those that are too large.
+    if not isinstance(value, str) or len(value) > LONGEST_DESCRIPTION or not is_storable(value):
+        raise ValueError(f"must be a text of at most {LONGEST_DESCRIPTION:,} characters")
     return value
 
 

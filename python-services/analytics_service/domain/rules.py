@@ -27,11 +27,11 @@ OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     "<=": operator.le,
     "==": operator.eq,
 }
-# A running window's count only grows: that it is small says nothing until the window is complete.
-COUNT_METRICS: Final = frozenset(
+# A running window's count or sum only grows: that it is small says nothing until the window is complete.
+GROWING_METRICS: Final = frozenset(
     {
         "total_requests", "successful_requests", "failed_requests", "latency_count", "unique_users", "unique_ips",
-        "high_risk_count", "risk_count",
+        "high_risk_count", "risk_count", "latency_sum_ms", "risk_sum",
     }
 )  # fmt: skip
 _NEEDS_COMPLETE: Final = frozenset({"<", "<=", "=="})
@@ -79,8 +79,8 @@ class Rule:  # pylint: disable=too-many-instance-attributes  # the columns of th
 
     @property
     def only_complete(self) -> bool:
-        """Whether a running window says nothing: a count that is still low."""
-        return self.metric_name in COUNT_METRICS and self.operator in _NEEDS_COMPLETE
+        """Whether a running window says nothing: a count or sum that is still low."""
+        return self.metric_name in GROWING_METRICS and self.operator in _NEEDS_COMPLETE
 
     def is_violated_by(self, value: float, *, is_open: bool) -> bool:
         """Whether `value` violates the rule; once an alert is open, the resolve threshold decides."""
