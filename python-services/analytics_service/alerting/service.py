@@ -30,6 +30,7 @@ LEASE_S = 5.0
 TICK_S = 1.0
 QUICK_TICK_S = 0.4
 STOP_S = 5.0
+SAID_AFTER_S = 10.0
 
 
 class AlertingService:
@@ -47,6 +48,8 @@ class AlertingService:
         self._lease: Lease | None = None
         self._looked_s = 0.0
         self._is_behind = False
+        self._behind_since_s = 0.0
+        self._is_said = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
@@ -100,14 +103,19 @@ class AlertingService:
         metrics.EVALUATOR_BEHIND.set(int(self._lease is not None and self._is_behind))
 
     def _say_if_behind(self, *, behind: bool) -> None:
-        if behind != self._is_behind:
-            if behind:
-                logger.warning(
-                    "alerts: every alert stays as it is, for it is not known that all events of %.0f s ago are stored",
-                    BEHIND_S,
-                )
-            else:
-                logger.info("alerts: events are stored as they come, rules are judged again")
+        """Once it has lasted: a worker that has just started is behind for a moment."""
+        now_s = time.monotonic()
+        if behind and not self._is_behind:
+            self._behind_since_s = now_s
+        if behind and not self._is_said and now_s - self._behind_since_s >= SAID_AFTER_S:
+            logger.warning(
+                "alerts: every alert stays as it is, for it is not known that all events of %.0f s ago are stored",
+                BEHIND_S,
+            )
+            self._is_said = True
+        if self._is_said and not behind:
+            logger.info("alerts: events are stored as they come, rules are judged again")
+            self._is_said = False
         self._is_behind = behind
 
     def _hold(self, conn: connection) -> None:
