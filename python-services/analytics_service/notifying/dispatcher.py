@@ -27,6 +27,7 @@ from analytics_service.domain.breaker import Breaker, BreakerState
 from analytics_service.domain.notices import Outcome, Trend
 from analytics_service.domain.retrying import retry_delay_s
 from analytics_service.domain.telling import Pace
+from analytics_service.notifying.patience import Patience
 from analytics_service.notifying.plans import Message, Plan
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,9 @@ class Dispatcher:
         self._breaker = Breaker(manner.breaker_reset_s)
         self._noted: dict[str, str] = {}
         self._sent_at = float("-inf")
-        self._in_flight_since: float | None = None
+        # What belongs together is told together: but what does not arrive is not waited for.
+        self._catching_up = Patience(CATCHING_UP_S)
+        self._in_flight = Patience(ON_THEIR_WAY_S)
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{self.channel}", daemon=True)
@@ -138,9 +141,9 @@ class Dispatcher:
         lease, since_s = held
         conn = self._database.get()
         with conn, conn.cursor() as cur:
-            if self._is_worth_waiting(not self._held.is_caught_up, CATCHING_UP_S):
+            if self._catching_up.is_worth_it(not self._held.is_caught_up):
                 return ON_THEIR_WAY_CHECK_S
-            if self._is_worth_waiting(on_their_way(cur), ON_THEIR_WAY_S):
+            if self._in_flight.is_worth_it(on_their_way(cur)):
                 return ON_THEIR_WAY_CHECK_S
             state = channel_state.read_channel(cur, self.channel)
             view = deliveries.read_view(cur, self.channel, self._manner.pace.group_interval_s)
@@ -153,15 +156,6 @@ class Dispatcher:
             return min(IDLE_S, wait_s)
         self._send(conn, lease, plan.messages[0], view.now_s)
         return 0.0
-
-    def _is_worth_waiting(self, more_is_coming: bool, most_s: float) -> bool:
-        """What belongs together is told together: but what does not arrive is not waited for."""
-        if not more_is_coming:
-            self._in_flight_since = None
-            return False
-        if self._in_flight_since is None:
-            self._in_flight_since = time.monotonic()
-        return time.monotonic() - self._in_flight_since < most_s
 
     def _note(self, conn: connection, view: ChannelView, plan: Plan) -> None:
         """Write down why episodes are not told of, once for each reason, and which are done with."""
