@@ -378,8 +378,39 @@ def test_a_group_waits_for_alerts_of_its_service_that_are_about_to_fire() -> Non
     assert told(decision) == [("api", [("e", "resolved")])]
 
 
-def test_a_critical_twin_that_is_about_to_fire_mutes_already() -> None:
-    twin = pending("c", 500, severity="critical", metric="error_rate")
-    muted = decide([episode()], {}, [], {}, 5.0, PACE, pending=[twin])
-    assert (muted.groups, muted.withheld) == ((), {"e": "muted"})
-    assert decide([episode()], {}, [], {}, 5.0, PACE).groups != ()
+@pytest.mark.parametrize(
+    ("fires_s", "reason"),
+    [
+        # Looked at 100: it fires now, or within 10 s.
+        (100, "muted"),
+        (110, "muted"),
+        # Later than that is far away, and may never be: the warning goes out.
+        (110.1, None),
+        (595, None),
+        # It was to fire a while ago: whoever evaluates is late, or is not there.
+        (90.1, "muted"),
+        (90, None),
+    ],
+)
+def test_a_critical_twin_mutes_when_it_is_about_to_fire(fires_s: float, reason: str | None) -> None:
+    twin = pending("c", fires_s, severity="critical", metric="error_rate")
+    alert = episode(since_s=80)
+    decision = decide([alert], {}, [], {}, 100.0, PACE, pending=[twin])
+    assert decision.withheld == ({} if reason is None else {"e": reason})
+    assert told(decision) == ([("api", [("e", "firing")])] if reason is None else [])
+    events = decide_events([alert], {}, [], 100.0, PACE, pending=[twin])
+    assert events.withheld == ({} if reason is None else {"e": reason})
+    # Somebody looks again when it mutes no longer.
+    assert decision.next_s == events.next_s == (None if reason is None else fires_s + 10)
+
+
+def test_a_warning_waits_at_most_for_a_critical_twin_that_does_not_fire() -> None:
+    """Told at 1 as its twin is to fire at 500; another's, whose twin is to fire at 8, is muted, and told when it did
+    not.
+    """
+    far = pending("c", 500, severity="critical", metric="error_rate")
+    assert told(decide([episode()], {}, [], {}, 1.0, PACE, pending=[far])) != []
+    near = pending("c", 8, severity="critical", metric="error_rate")
+    assert decide([episode()], {}, [], {}, 1.0, PACE, pending=[near]).withheld == {"e": "muted"}
+    assert told(decide([episode()], {}, [], {}, 5.0, PACE)) == [("api", [("e", "firing")])]
+    assert told(decide([episode()], {}, [], {}, 18.0, PACE, pending=[near])) != []

@@ -91,10 +91,9 @@ def decide(
     `told` is by episode, `group_told_s` by service: when its group was last spoken of. A group waits a moment for
     company, and a while after it was last spoken of. `pending`: alerts that have not fired yet.
     """
-    waiting = _Waiting(
-        moments=[m for each in silences for m in (each.starts_s, each.ends_s) if m > now_s]
-    )
-    hush = Hush(episodes, silences, now_s, pending)
+    hush = Hush(episodes, silences, now_s, pending, pace)
+    changes_s = [m for each in silences for m in (each.starts_s, each.ends_s) if m > now_s]
+    waiting = _Waiting(moments=changes_s + hush.moments)
     for episode in episodes:
         _look(episode, told.get(episode.episode_id), hush, waiting, now_s, pace, channel)
     if needs_digest(len(waiting.items)):

@@ -57,7 +57,8 @@ def decide_events(
 ) -> PagerDecision:
     """What is due: each action once, never grouped, no repeats. Whatever was triggered is resolved."""
     moments = [m for each in silences for m in (each.starts_s, each.ends_s) if m > now_s]
-    hush = Hush(episodes, silences, now_s, pending)
+    hush = Hush(episodes, silences, now_s, pending, pace)
+    moments += hush.moments
     due: list[Event] = []
     withheld: dict[str, Reason] = {}
     settled: list[str] = []

@@ -65,7 +65,10 @@ NEW_CHANNEL: Final = Channel()
 
 
 class Hush:
-    """Why nobody is to hear of an episode as firing: a silence, or its critical twin."""
+    """Why nobody is to hear of an episode as firing: a silence, or its critical twin.
+
+    `moments`: when twins that are about to fire mute no longer, even if nothing happens (epoch seconds).
+    """
 
     def __init__(
         self,
@@ -73,13 +76,20 @@ class Hush:
         silences: Sequence[Silence],
         now_s: float,
         pending: Iterable[Pending] = (),
+        pace: Pace = USUAL_PACE,
     ) -> None:
         self._silences = silences
         self._now_s = now_s
-        # One that is about to fire mutes already: people are not woken twice in a minute about the same thing.
-        self._open = {
-            _twin(each.subject) for each in pending if each.subject.severity == "critical"
-        }
+        # One that is about to fire mutes already: people are not woken twice in a minute about the same thing. One that
+        # should have fired long ago does not: whoever evaluates is not there.
+        about_to_fire = [
+            each
+            for each in pending
+            if each.subject.severity == "critical"
+            and now_s - pace.company_s < each.fires_s <= now_s + pace.company_s
+        ]
+        self.moments = [each.fires_s + pace.company_s for each in about_to_fire]
+        self._open = {_twin(each.subject) for each in about_to_fire}
         self._critical: set[Twin] = set()
         for episode in episodes:
             if episode.subject.severity == "critical" and episode.status != "pending":
