@@ -16,7 +16,7 @@ from psycopg2.extensions import connection
 from analytics_service import metrics
 from analytics_service.adapters.timescale.channel_state import switch
 from analytics_service.adapters.timescale.connecting import parameters
-from analytics_service.adapters.timescale.deliveries import waiting
+from analytics_service.adapters.timescale.deliveries import give_up, waiting
 from analytics_service.adapters.timescale.episodes import missed, settle_done, take_in
 from analytics_service.adapters.timescale.held_lease import HeldLease
 from analytics_service.adapters.timescale.lasting import LastingConnection
@@ -149,7 +149,10 @@ class NotifyingService:
             fence(cur, lease)
             found = _make_up(cur, LOOK_BACK_S)
             settle_done(cur, self._channels)
+            given_up = give_up(cur)
             _show_waiting(waiting(cur))
+        if given_up:
+            logger.warning("%d deliveries are given up: their alerts were over long ago", given_up)
         if found:
             logger.warning("%d transitions came by way of the outbox, not of the topic", found)
             self.wake()

@@ -286,6 +286,20 @@ def settle(cur: cursor, channel: str, episode_ids: Sequence[str]) -> None:
     )
 
 
+def give_up(cur: cursor) -> int:
+    """End the deliveries that were not through when their episode was laid aside; how many. Does not commit."""
+    cur.execute(
+        """
+        UPDATE alert_deliveries AS delivery
+        SET status = 'failed', finished_at = clock_timestamp(), next_try_at = NULL
+        FROM notified_episodes AS episode
+        WHERE delivery.status = 'pending' AND episode.episode_id = delivery.episode_id
+            AND episode.settled_at IS NOT NULL
+        """
+    )
+    return int(cur.rowcount)
+
+
 def waiting(cur: cursor) -> dict[str, tuple[int, float]]:
     """Deliveries that were tried and are not through, by channel: how many, and the oldest one's age in seconds."""
     cur.execute(

@@ -13,6 +13,8 @@ from analytics_service.domain.alert_messages import AlertMessage
 LATE_S = 15.0
 # So long after it was published a transition may still be on its way here.
 ON_THEIR_WAY_S = 10.0
+# What has been over for this long is news to nobody, and no channel is waited for any longer.
+GIVEN_UP_S = 30 * 86_400.0
 
 _TAKE_IN = """
     INSERT INTO notified_episodes AS held (
@@ -73,11 +75,25 @@ _ON_THEIR_WAY = f"""
         ) AND outbox.created_at > clock_timestamp() - make_interval(secs => %(recent_s)s) AND {_UNKNOWN}
     )
 """  # noqa: S608  # fixed text
+# A channel that is off is not waited for, unless it knows the episode as firing, or may: then it has to hear of the end
+# when it is switched on again.
 _SETTLE_DONE = """
-    UPDATE notified_episodes SET settled_at = clock_timestamp()
-    WHERE settled_at IS NULL AND status = 'resolved' AND NOT EXISTS (
-        SELECT 1 FROM unnest(notification_channels) AS wanted (channel)
-        WHERE wanted.channel = ANY(%(on)s::text[]) AND wanted.channel <> ALL(settled_channels)
+    UPDATE notified_episodes AS episode SET settled_at = clock_timestamp()
+    WHERE episode.settled_at IS NULL AND episode.status = 'resolved' AND (
+        episode.changed_at < clock_timestamp() - make_interval(secs => %(given_up_s)s)
+        OR NOT EXISTS (
+            SELECT 1 FROM unnest(episode.notification_channels) AS wanted (channel)
+            LEFT JOIN LATERAL (
+                SELECT delivery.kind, delivery.status FROM alert_deliveries AS delivery
+                WHERE delivery.episode_id = episode.episode_id AND delivery.channel = wanted.channel
+                    AND delivery.status IN ('pending', 'sent', 'failed')
+                ORDER BY delivery.id DESC LIMIT 1
+            ) AS last ON TRUE
+            WHERE wanted.channel <> ALL(episode.settled_channels) AND (
+                wanted.channel = ANY(%(on)s::text[]) OR last.status = 'pending'
+                OR last.kind IN ('repeat', 'acknowledged') OR (last.kind = 'firing' AND last.status = 'sent')
+            )
+        )
     )
 """
 
@@ -130,6 +146,9 @@ def on_their_way(cur: cursor) -> bool:
 
 
 def settle_done(cur: cursor, channels_on: Sequence[str]) -> int:
-    """Lay aside the episodes that are over and of which no channel has anything more to say; how many."""
-    cur.execute(_SETTLE_DONE, {"on": list(channels_on)})
+    """Lay aside the episodes that are over and of which no channel has anything more to say; how many.
+
+    And those that have been over for GIVEN_UP_S, whatever channels have to say of them. Does not commit.
+    """
+    cur.execute(_SETTLE_DONE, {"on": list(channels_on), "given_up_s": GIVEN_UP_S})
     return int(cur.rowcount)
