@@ -232,3 +232,21 @@ def test_a_warning_is_told_when_its_critical_twin_is_over_and_it_is_not(alerts: 
         ("resolved", "sent", None),
     ]
     assert notifier.terminate() == 0
+
+
+def test_a_mail_that_did_not_reach_everybody_says_so(alerts: AlertTopic) -> None:
+    alerts.smtp.script("RCPT", None, "450 4.2.1 busy")
+    notifier = alerts.start(ALERT_EMAIL_TO="oncall@example.org, away@example.org").wait_ready()
+    alert = alerts.alert(channels=("email",)).fire()
+    found = "SELECT status, last_error FROM alert_deliveries WHERE episode_id = %s"
+    trouble = f"127.0.0.1:{alerts.smtp.port} took it, but refused 1 of 2 recipients (450)"
+    sent = [("sent", trouble)]
+    wait_until(lambda: alerts.database.rows(found, alert.episode_id) == sent, SOON_S, "it is noted")
+    state = "SELECT last_error FROM alert_channels WHERE channel = 'email'"
+    assert alerts.database.rows(state) == [(trouble,)]
+    (mail,) = alerts.smtp.all
+    assert mail.recipients == ("oncall@example.org",)
+    assert notifier.terminate() == 0
+    (line,) = [each for each in notifier.output.splitlines() if "not to everybody" in each]
+    assert "warning" in line
+    assert trouble in line

@@ -440,6 +440,8 @@ def test_some_recipients_are_refused(
         outcome = email(fake, ONE, TWO, "third@example.com").send(notice())
         assert (outcome.result, outcome.detail) == (result, f"127.0.0.1:{fake.port} {detail}")
         assert len(fake.all) == (1 if result == "sent" else 0)
+        assert outcome.is_partial is (result == "sent")
+        assert outcome.trouble == outcome.detail, "nobody is to think that all is well"
 
 
 def test_no_mail_server_there() -> None:

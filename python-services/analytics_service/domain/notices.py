@@ -110,6 +110,7 @@ class Outcome:
 
     sent; retry: try again later (`retry_after_s`: the other side said when, `is_limited`: because we are too fast);
     refused: never try this again. `status` is the other side's code, of HTTP or SMTP; None: it gave none.
+    `is_partial`: it was sent, but not to everybody; `detail` says so.
     """
 
     result: Literal["sent", "retry", "refused"]
@@ -117,3 +118,9 @@ class Outcome:
     retry_after_s: float | None = None
     is_limited: bool = False
     status: int | None = None
+    is_partial: bool = False
+
+    @property
+    def trouble(self) -> str | None:
+        """What went wrong, if anything did: also in an attempt that was worth it."""
+        return self.detail if self.result != "sent" or self.is_partial else None

@@ -235,7 +235,7 @@ class Dispatcher:
                 conn = self._database.get()
                 with conn, conn.cursor() as cur:
                     if outcome.result == "sent":
-                        deliveries.note_sent(cur, self.channel, message_id)
+                        deliveries.note_sent(cur, self.channel, message_id, outcome.trouble)
                         if message.is_digest:
                             channel_state.note_digest(cur, self.channel)
                     elif outcome.result == "refused":
@@ -247,8 +247,7 @@ class Dispatcher:
                         if outcome.is_limited:
                             channel_state.pause(cur, self.channel, delay_s)
                     is_open = self._breaker.state is not BreakerState.CLOSED
-                    error = None if outcome.result == "sent" else outcome.detail
-                    channel_state.note_breaker(cur, self.channel, is_open, error)
+                    channel_state.note_breaker(cur, self.channel, is_open, outcome.trouble)
                     if is_late and deliveries.tell_end_again(cur, self.channel, message_id):
                         logger.warning(
                             "%s: a message went out late; its end is told again", self.channel
@@ -284,7 +283,9 @@ def _log(channel: str, message: Message, outcome: Outcome, delay_s: float) -> No
     )
     if len(message.shown) < len(message.tellings):
         what += f" and {len(message.tellings) - len(message.shown)} more"
-    if outcome.result == "sent":
+    if outcome.is_partial:
+        logger.warning("%s: sent, but not to everybody: %s (%s)", channel, outcome.detail, what)
+    elif outcome.result == "sent":
         logger.info("%s: sent: %s", channel, what)
     elif outcome.result == "refused":
         logger.error("%s: refused for good: %s (%s)", channel, outcome.detail, what)

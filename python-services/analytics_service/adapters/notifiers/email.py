@@ -67,7 +67,9 @@ class EmailSender:
             return self._failed(f"no answer within {self._deadline_s:g} s")
         except (smtplib.SMTPException, OSError, ValueError) as error:
             return self._failed(self._kind(error))
-        return Outcome("sent", f"{self._host()} took it{self._without(refused)}", status=250)
+        # Another attempt would tell those again who have it: whom it did not reach is for people to see.
+        detail = f"{self._host()} took it{self._without(refused)}"
+        return Outcome("sent", detail, status=250, is_partial=bool(refused))
 
     def _said_no(self, no: smtplib.SMTPResponseException) -> Outcome:
         code, said = no.smtp_code, no.smtp_error

@@ -181,15 +181,18 @@ def begin_attempt(
     return max(int(row[0]) for row in found)
 
 
-def note_sent(cur: cursor, channel: str, message_id: str) -> None:
-    """The other side has the message: true whoever holds the lease by now. Does not commit."""
+def note_sent(cur: cursor, channel: str, message_id: str, trouble: str | None = None) -> None:
+    """The other side has the message: true whoever holds the lease by now. Does not commit.
+
+    `trouble`: it did not reach everybody.
+    """
     cur.execute(
         """
         UPDATE alert_deliveries
-        SET status = 'sent', finished_at = clock_timestamp(), next_try_at = NULL, last_error = NULL
+        SET status = 'sent', finished_at = clock_timestamp(), next_try_at = NULL, last_error = %s
         WHERE channel = %s AND message_id = %s::uuid AND status <> 'sent'
         """,
-        (channel, message_id),
+        (trouble, channel, message_id),
     )
 
 

@@ -95,5 +95,5 @@ export function told(delivery) {
   const tries = attempts > 1 ? ` after ${attempts} tries` : "";
   return h("li", { class: `delivery ${status}` },
     h("b", {}, channel), ` ${kind}: ${result}${tries}`,
-    error && status !== "sent" ? h("span", { class: "error" }, ` ${error}`) : null);
+    error ? h("span", { class: "error" }, ` ${error}`) : null);
 }

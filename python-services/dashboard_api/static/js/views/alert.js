@@ -82,7 +82,7 @@ function sent({ channel, kind, status, reason, attempts, last_error: error, next
   return h("div", { class: status === "failed" ? "bad" : "muted" },
     `${channel}, ${kind}: ${result}`,
     attempts > 1 ? ` after ${many(attempts, "attempt")}` : "",
-    error && status !== "sent" ? h("span", {}, ` (${error})`) : null,
+    error ? h("span", {}, ` (${error})`) : null,
     status === "pending" && next ? `, next try ${clock(next, true)}` : "");
 }
 
