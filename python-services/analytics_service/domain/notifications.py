@@ -75,6 +75,18 @@ class _Waiting:
     settled: list[str] = field(default_factory=list)
     moments: list[float] = field(default_factory=list)
 
+    def ready(self, now_s: float) -> dict[str, list[Item]]:
+        """By service, what does not wait for the time of another attempt; the rest holds up none of it."""
+        found: dict[str, list[Item]] = {}
+        for service, items in self.items.items():
+            for item in items:
+                moment = self.not_before.get(item.episode.episode_id, now_s)
+                if moment <= now_s:
+                    found.setdefault(service, []).append(item)
+                else:
+                    self.moments.append(moment)
+        return found
+
 
 def decide(
     episodes: Sequence[Episode],
@@ -96,14 +108,15 @@ def decide(
     waiting = _Waiting(moments=changes_s + hush.moments)
     for episode in episodes:
         _look(episode, told.get(episode.episode_id), hush, waiting, now_s, pace, channel)
-    if needs_digest(len(waiting.items)):
-        moment = _digest_at(waiting, pace, channel)
+    ready = waiting.ready(now_s)
+    if needs_digest(len(ready)):
+        moment = _digest_at(ready, waiting.not_before, pace, channel)
         if moment <= now_s:
-            return _decision(waiting, waiting.items, is_digest=True)
+            return _decision(waiting, ready, is_digest=True)
         waiting.moments.append(moment)
         return _decision(waiting, {})
     due = {}
-    for service, items in waiting.items.items():
+    for service, items in ready.items():
         moment = _due_at(items, waiting.not_before, group_told_s.get(service), pace)
         if moment <= now_s:
             moment = _with_company(service, items, pending, pace)
@@ -171,9 +184,9 @@ def _decision(
     waiting: _Waiting, due: Mapping[str, list[Item]], *, is_digest: bool = False
 ) -> Decision:
     groups = [Group(service, tuple(sorted(items, key=_rank))) for service, items in due.items()]
-    for service in waiting.items.keys() - due.keys():
-        for item in waiting.items[service]:
-            waiting.withheld[item.episode.episode_id] = "waiting"
+    told = {item.episode.episode_id for items in due.values() for item in items}
+    untold = {i.episode.episode_id for items in waiting.items.values() for i in items} - told
+    waiting.withheld |= dict.fromkeys(untold, "waiting")
     return Decision(
         tuple(sorted(groups, key=lambda group: group.rank)),
         min(waiting.moments, default=None),
@@ -189,14 +202,13 @@ def _due_at(
     last_told_s: float | None,
     pace: Pace,
 ) -> float:
-    """When a group is due: after its wait, its interval, and what a failed attempt asks for."""
+    """When a group is due: after its wait and its interval."""
+    if any(item.episode.episode_id in not_before for item in items):
+        # It has waited already, and its time to be tried again has come: what is new goes along.
+        return float("-inf")
     begun = min(item.episode.since_s for item in items) + pace.group_wait_s
-    tried = [not_before[name] for item in items if (name := item.episode.episode_id) in not_before]
     if any(item.kind == "repeat" for item in items):
         begun = float("-inf")
-    if tried:
-        # Waited for company it has already: what holds it up now is only how the last attempt ended.
-        return max(tried)
     return begun if last_told_s is None else max(begun, last_told_s + pace.group_interval_s)
 
 
@@ -216,18 +228,20 @@ def _with_company(
     return min(last_moment, max(awaited, default=float("-inf")))
 
 
-def _digest_at(waiting: _Waiting, pace: Pace, channel: Channel) -> float:
+def _digest_at(
+    ready: Mapping[str, list[Item]], not_before: Mapping[str, float], pace: Pace, channel: Channel
+) -> float:
     """When a digest is due: the storm is over, or has been waited for long enough."""
     fresh = [
         item.episode.since_s
-        for items in waiting.items.values()
+        for items in ready.values()
         for item in items
-        if item.kind != "repeat" and item.episode.episode_id not in waiting.not_before
+        if item.kind != "repeat" and item.episode.episode_id not in not_before
     ]
-    moment = max(waiting.not_before.values(), default=float("-inf"))
+    moment = float("-inf")
     if fresh:
         quiet = max(fresh) + max(pace.storm_quiet_s, pace.group_wait_s)
-        moment = max(moment, min(quiet, min(fresh) + max(pace.storm_wait_s, pace.group_wait_s)))
+        moment = min(quiet, min(fresh) + max(pace.storm_wait_s, pace.group_wait_s))
     if channel.digest_s is not None:
         moment = max(moment, channel.digest_s + pace.group_interval_s)
     return moment

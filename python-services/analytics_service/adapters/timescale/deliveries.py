@@ -144,7 +144,8 @@ def begin_attempt(
 ) -> int:
     """Note that a message is about to be sent, to be tried again after `retry_after_s` unless more is heard.
 
-    Returns which attempt it is, for the telling tried most often (from 1). Does not commit.
+    Returns which attempt it is, for the telling tried least often (from 1): what is new does not wait for as long as
+    what has failed before. Does not commit.
     """
     found = execute_values(
         cur,
@@ -178,7 +179,7 @@ def begin_attempt(
         """,
         (channel, message_id, [telling.known.episode.episode_id for telling in tellings]),
     )
-    return max(int(row[0]) for row in found)
+    return min(int(row[0]) for row in found)
 
 
 def note_sent(cur: cursor, channel: str, message_id: str, trouble: str | None = None) -> None:
