@@ -11,6 +11,8 @@ import logging
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -72,6 +74,28 @@ def seconds(text: object) -> float | None:
     return min(wait, _LONGEST_RETRY_AFTER_S) if wait >= 0 else None
 
 
+def retry_after_s(header: str | None, date: str | None, now: datetime) -> float | None:
+    """Seconds that an answer's `Retry-After` asks to wait, at most a day; None without one, or with nonsense.
+
+    It is a number of seconds or a date. That is told by the other side's clock: `date` is what the answer's `Date`
+    says that it shows now; without that it is taken to be `now`.
+    """
+    if header is None:
+        return None
+    moment = _moment(header)
+    if moment is None:
+        return seconds(header)
+    return seconds((moment - (_moment(date) or now)).total_seconds())
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 def _post(url: str, payload: bytes, deadline: Deadline) -> Answer:
     with requests.post(
         url,
@@ -85,8 +109,9 @@ def _post(url: str, payload: bytes, deadline: Deadline) -> Answer:
         timeout=deadline.left_s() + 1.0,
     ) as response:
         text = b"".join(_read(response, deadline)).decode("utf-8", "replace")
-        header = response.headers.get("Retry-After")
-        return Answer(response.status_code, text, None if header is None else seconds(header))
+        said = response.headers
+        wait_s = retry_after_s(said.get("Retry-After"), said.get("Date"), datetime.now(UTC))
+        return Answer(response.status_code, text, wait_s)
 
 
 def _read(response: requests.Response, deadline: Deadline) -> Iterator[bytes]:
