@@ -17,7 +17,12 @@ from analytics_service import metrics
 from analytics_service.adapters.timescale.channel_state import switch
 from analytics_service.adapters.timescale.connecting import parameters
 from analytics_service.adapters.timescale.deliveries import give_up, waiting
-from analytics_service.adapters.timescale.episodes import missed, settle_done, take_in
+from analytics_service.adapters.timescale.episodes import (
+    add_channels,
+    missed,
+    settle_done,
+    take_in,
+)
 from analytics_service.adapters.timescale.held_lease import HeldLease
 from analytics_service.adapters.timescale.lasting import LastingConnection
 from analytics_service.adapters.timescale.leases import Lease, fence, release, take
@@ -148,6 +153,7 @@ class NotifyingService:
         with conn, conn.cursor() as cur:
             fence(cur, lease)
             found = _make_up(cur, LOOK_BACK_S)
+            added = add_channels(cur)
             settle_done(cur, self._channels)
             given_up = give_up(cur)
             _show_waiting(waiting(cur))
@@ -155,6 +161,9 @@ class NotifyingService:
             logger.warning("%d deliveries are given up: their alerts were over long ago", given_up)
         if found:
             logger.warning("%d transitions came by way of the outbox, not of the topic", found)
+        if added:
+            logger.info("%d open alerts have got another channel by their rule", added)
+        if found or added:
             self.wake()
 
     def _end(self) -> None:

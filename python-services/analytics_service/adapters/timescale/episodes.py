@@ -32,12 +32,13 @@ _TAKE_IN = """
     ON CONFLICT (episode_id) DO UPDATE SET
         operator = coalesce(excluded.operator, held.operator),
         description = CASE WHEN excluded.operator IS NULL THEN held.description ELSE excluded.description END,
-        -- A channel that was told of the beginning is told of the end, whatever became of the rule.
-        notification_channels = ARRAY(
+        -- A channel that was told of the beginning is told of the end, whatever became of the rule; one that the rule
+        -- did not name while it fired has nothing to do with the end.
+        notification_channels = CASE WHEN excluded.status = 'resolved' THEN held.notification_channels ELSE ARRAY(
             SELECT DISTINCT wanted.name FROM unnest(held.notification_channels || excluded.notification_channels)
                 AS wanted (name)
             ORDER BY wanted.name
-        ),
+        ) END,
         status = excluded.status,
         sequence = excluded.sequence,
         transition_id = excluded.transition_id,
@@ -75,6 +76,16 @@ _ON_THEIR_WAY = f"""
         ) AND outbox.created_at > clock_timestamp() - make_interval(secs => %(recent_s)s) AND {_UNKNOWN}
     )
 """  # noqa: S608  # fixed text
+_ADD_CHANNELS = """
+    UPDATE notified_episodes AS held SET notification_channels = ARRAY(
+        SELECT DISTINCT wanted.name FROM unnest(held.notification_channels || rule.notification_channels)
+            AS wanted (name)
+        ORDER BY wanted.name
+    )
+    FROM analytics_alert_rules AS rule
+    WHERE held.settled_at IS NULL AND held.status <> 'resolved' AND rule.rule_name = held.rule_name AND rule.enabled
+        AND rule.service IN ('*', held.service) AND NOT rule.notification_channels <@ held.notification_channels
+"""
 # A channel that is off is not waited for, unless it knows the episode as firing, or may: then it has to hear of the end
 # when it is switched on again.
 _SETTLE_DONE = """
@@ -143,6 +154,15 @@ def on_their_way(cur: cursor) -> bool:
     cur.execute(_ON_THEIR_WAY, {"recent_s": ON_THEIR_WAY_S})
     row = cur.fetchone()
     return row is not None and bool(row[0])
+
+
+def add_channels(cur: cursor) -> int:
+    """Have channels that rules got since hear of what still fires, and so of its end; of how many episodes.
+
+    A channel that a rule does not name any more stays: it may have been told of the beginning. Does not commit.
+    """
+    cur.execute(_ADD_CHANNELS)
+    return int(cur.rowcount)
 
 
 def settle_done(cur: cursor, channels_on: Sequence[str]) -> int:
