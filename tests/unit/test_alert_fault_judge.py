@@ -194,6 +194,11 @@ def test_doctored_records_are_not(doctored: Callable[[], Records], told: str) ->
             deliveries=(Delivery("e1", "pagerduty", "firing", "replaced", None),),
             tellings=(*without("pagerduty"), TELLINGS[4]),
         ),
+        # And acknowledged, if somebody has taken it on meanwhile.
+        records(
+            deliveries=(Delivery("e1", "pagerduty", "firing", "replaced", None),),
+            tellings=without("pagerduty", "firing"),
+        ),
         # Trouble that was too short to be noticed for certain.
         records(outbreaks=(OUTBREAK, Outbreak("s", False, 300.0, 301.0, 302.0, 303.0))),
     ],

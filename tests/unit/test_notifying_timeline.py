@@ -147,7 +147,11 @@ def test_a_channel_that_keeps_episodes(
         if not kinds:
             assert was_taken_on_first
             continue
-        assert kinds[0] == "trigger"
+        if kinds[0] != "trigger":
+            # Nobody knows there whether the trigger has arrived: somebody has taken it on meanwhile.
+            assert was_taken_on_first
+            assert kinds in (["acknowledge", "resolve"], ["resolve"])
+            continue
         assert kinds[-1] == "resolve"
         assert kinds[1:-1] in ([], ["acknowledge"])
         assert len(kinds) == len(set(kinds))

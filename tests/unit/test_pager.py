@@ -27,6 +27,9 @@ SENT_ACK = Told("acknowledged", 6)
         ("acknowledged", Told("acknowledged", 6, "trying", next_try_s=40), "acknowledge"),
         ("acknowledged", Told("acknowledged", 6, "failed"), None),
         ("acknowledged", None, None),
+        # A trigger whose answer was lost may have opened an incident there: it is acknowledged at once.
+        ("acknowledged", Told("firing", 5, "trying", next_try_s=60), "acknowledge"),
+        ("acknowledged", Told("firing", 5, "failed"), None),
         ("resolved", SENT_TRIGGER, "resolve"),
         ("resolved", SENT_ACK, "resolve"),
         ("resolved", Told("acknowledged", 6, "failed"), "resolve"),

@@ -92,6 +92,9 @@ def _event(
         return Event(episode, "resolved") if last.result == "trying" else None
     if episode.status == "resolved":
         return _over_without_trigger(episode, last, hushed, pace, channel)
+    if episode.status == "acknowledged" and last is not None and last.may_have_fired_there:
+        # It would go on calling people there; where nothing is open an acknowledgement does no harm.
+        return Event(episode, "acknowledged")
     is_refused = last is not None and last.result == "failed"
     if last is not None and is_refused and last.at_s < channel.refused_before_s:
         is_refused = False

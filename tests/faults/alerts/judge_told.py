@@ -77,9 +77,10 @@ def _one(
         return
     if kinds[-1] != "over":
         yield f"{where}: its end was not the last that was told, but {kinds}"
-    # A trigger that may have arrived is ended to be safe, also when it had not, and a silence keeps it back now.
+    # A trigger that may have arrived is acknowledged and ended to be safe, also when it had not, and a silence keeps it
+    # back now.
     tried = any((row.kind, row.status) == ("firing", "replaced") for row in rows)
-    if channel == "pagerduty" and kinds[0] != "firing" and not (tried and kinds == ["over"]):
+    if channel == "pagerduty" and kinds[0] != "firing" and not (tried and "firing" not in kinds):
         yield f"{where}: {kinds[0]} before the trigger"
     if any(before == "over" and after != "over" for before, after in pairwise(kinds)):
         yield f"{where}: told as {kinds} in this order"
