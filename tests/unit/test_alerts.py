@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analytics_service.domain.alerts import (
@@ -203,6 +203,19 @@ def test_a_pending_alert_is_not_forgotten_while_data_are_missing() -> None:
     assert statuses(waiting, [(0.0, seen(9)), (1.0, NOTHING), (301.0, NOTHING)])[-1] == "inactive"
 
 
+@pytest.mark.parametrize("policy", ["resolve", "keep"])
+def test_a_pending_alert_is_forgotten_when_data_are_missing_for_long(policy: str) -> None:
+    """Two bad events a day apart are no minute of trouble; an alert that is open is another matter."""
+    waiting = rule(duration_seconds=60, no_data_policy=policy)
+    day = 86_400.0
+    series = [(0.0, seen(9)), (1.0, NOTHING), (300.9, NOTHING), (301.0, NOTHING), (day, seen(9))]
+    assert statuses(waiting, series) == ["pending", "pending", "pending", "inactive", "pending"]
+    state = INACTIVE
+    for now_s, observation in [*series, (day + 60, seen(9))]:
+        state, told = step(waiting, state, observation, now_s)
+    assert [(t.to_status, t.at_s) for t in told] == [("pending", day), ("active", day + 60)]
+
+
 def test_what_is_told() -> None:
     a_rule = rule(duration_seconds=2, keep_firing_seconds=1)
     state, told = step(a_rule, INACTIVE, seen(9), 10.0)
@@ -250,6 +263,7 @@ SERIES = st.lists(st.tuples(st.integers(1, 200), VALUES), max_size=40)
     st.sampled_from([None, 2.0]),
     st.sampled_from(["resolve", "keep", "alert"]),
 )
+@example([(1, 6.0), (1, None), (200, None), (200, None), (1, 6.0)], 60, 0, None, "keep")
 def test_as_the_slow_reference_says(
     steps: list[tuple[int, float | None]],
     duration: int,
@@ -286,8 +300,10 @@ def reference(
     begun = 0  # what lies before the last resolution is of no interest any more
     for place, now in enumerate(times):
         was_open = bool(found) and found[-1] == "active"
+        # Only what is open is kept.
+        without = "resolve" if policy == "keep" and not was_open else policy
         views = [
-            view(times, values, at, limits[1] if was_open else limits[0], policy)
+            view(times, values, at, limits[1] if was_open else limits[0], without)
             for at in range(place + 1)
         ]
         if views[place] == "hold":

@@ -113,7 +113,9 @@ def step(
         return _clear(rule, state, judgement.reading, now_s)
     since = now_s if state.no_data_since_s is None else state.no_data_since_s
     state = replace(state, no_data_since_s=since)
-    if rule.no_data_policy == "keep" or now_s - since < NO_DATA_S:
+    # Kept is what is open: what is only pending has not held if nothing was seen of it for so long.
+    is_kept = rule.no_data_policy == "keep" and state.is_open
+    if is_kept or now_s - since < NO_DATA_S:
         return state, ()
     comment = f"no data for {NO_DATA_S:.0f} s"
     if rule.no_data_policy == "alert":
