@@ -135,3 +135,20 @@ def test_an_open_alert_has_a_row_of_its_own_only_while_a_clock_runs(
         look(conn, [rule], view({"api": value}, BEGIN_S + at_s))
         assert database.rows(rows) == expected
     assert states(conn) == {}
+
+
+@pytest.mark.parametrize("policy", ["resolve", "alert"])
+def test_a_service_or_a_rule_that_is_gone_leaves_nothing_that_is_looked_at_for_ever(
+    conn: Connection, policy: str
+) -> None:
+    rule = a_rule(duration_seconds=0, no_data_policy=policy)
+    look(conn, [rule], view({"api": 50.0}, BEGIN_S))
+    look(conn, [rule], view({"api": None}, BEGIN_S + 60))
+    look(conn, [rule], view({"api": None}, BEGIN_S + 400))
+    left = {key[1] for key in states(conn)}
+    # Where its absence is an alert the service is looked at, as are the others that are known.
+    assert left == ({"api", *SERVICES} if policy == "alert" else set())
+    if policy == "alert":
+        assert look(conn, [], view({}, BEGIN_S + 401))
+    assert states(conn) == {}
+    assert look(conn, [], view({}, BEGIN_S + 402)) == []

@@ -111,6 +111,8 @@ def step(
         if judgement.verdict == "violated":
             return _violated(rule, state, judgement.reading, now_s, None)
         return _clear(rule, state, judgement.reading, now_s)
+    if state.status == "inactive" and rule.no_data_policy != "alert":
+        return INACTIVE, ()  # nothing would come of it: no clock is kept for a service that is gone
     since = now_s if state.no_data_since_s is None else state.no_data_since_s
     state = replace(state, no_data_since_s=since)
     # Kept is what is open: what is only pending has not held if nothing was seen of it for so long.
@@ -120,7 +122,7 @@ def step(
     comment = f"no data for {NO_DATA_S:.0f} s"
     if rule.no_data_policy == "alert":
         return _violated(rule, state, None, now_s, comment)
-    return close(state, now_s, comment)
+    return INACTIVE, close(state, now_s, comment)[1]
 
 
 def acknowledge(

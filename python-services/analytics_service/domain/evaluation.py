@@ -97,8 +97,8 @@ def changes(rules: Sequence[Rule], held: Mapping[Key, Held], view: View) -> Iter
                 if change is not None:
                     yield change
     for key in held.keys() - watched:
-        after, told = close(held[key].state, view.now_s, RULE_GONE)
-        yield Change(key, None, held[key], after, told, None)
+        _, told = close(held[key].state, view.now_s, RULE_GONE)
+        yield Change(key, None, held[key], INACTIVE, told, None)
 
 
 def _services(
