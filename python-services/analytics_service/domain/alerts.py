@@ -125,6 +125,20 @@ def step(
     return INACTIVE, close(state, now_s, comment)[1]
 
 
+def next_due_s(rule: Rule, state: AlertState, now_s: float) -> float | None:
+    """When the first clock of this state runs out that has not yet; None: none runs.
+
+    A `step` that changed nothing changes nothing until then either, unless it is shown something else.
+    """
+    clocks = (
+        (state.pending_since_s if state.status == "pending" else None, rule.duration_seconds),
+        (state.clear_since_s, rule.keep_firing_seconds),
+        (state.no_data_since_s, NO_DATA_S),
+    )
+    ends = [since + length for since, length in clocks if since is not None]
+    return min((end for end in ends if end > now_s), default=None)
+
+
 def acknowledge(
     state: AlertState, now_s: float, comment: str | None
 ) -> tuple[AlertState, tuple[Transition, ...]]:
