@@ -19,6 +19,11 @@ from analytics_service.adapters.timescale import recalculation_queue as queue
 from analytics_service.adapters.timescale.connecting import ConnectionParameters
 from analytics_service.adapters.timescale.daily import build_step
 from analytics_service.adapters.timescale.errors import is_poison
+from analytics_service.adapters.timescale.recalculated_alerts import (
+    read_past,
+    record,
+    watched_services,
+)
 from analytics_service.adapters.timescale.recalculation import (
     Batch,
     next_window,
@@ -32,9 +37,11 @@ from analytics_service.domain.recalculation import (
     HOUR_S,
     Plan,
     RangeRefused,
+    Span,
     Step,
     plan_recalculation,
 )
+from analytics_service.domain.rule_trial import episodes_within
 from analytics_service.domain.windows import Window
 
 logger = logging.getLogger(__name__)
@@ -66,7 +73,8 @@ def _nobody_looks(_job: Job, _done: int, _total: int | None) -> None:
 class Runner:
     """Does jobs one after another on a connection of its own.
 
-    `windows` are those that are kept, finest first. `is_stopping` is asked between batches; `on_progress` is told the
+    `windows` are those that are kept, finest first; how far they are complete is known of the events of `topic`.
+    `is_stopping` is asked between batches; `on_progress` is told the
     windows done and, when it is known, how many there are.
     """
 
@@ -75,6 +83,7 @@ class Runner:
         params: ConnectionParameters,
         windows: Sequence[Window],
         high_risk_threshold: float,
+        topic: str,
         *,
         is_stopping: Callable[[], bool] = lambda: False,
         on_progress: Callable[[Job, int, int | None], None] = _nobody_looks,
@@ -83,6 +92,7 @@ class Runner:
         self._params = params
         self._windows = windows
         self._threshold = high_risk_threshold
+        self._topic = topic
         self._is_stopping = is_stopping
         self._on_progress = on_progress
         self._sleep = sleep
@@ -112,10 +122,7 @@ class Runner:
 
     def _finish(self, job: Job) -> Outcome:
         try:
-            if job.job_type == queue.REFRESH_VIEWS:
-                self._refresh(job)
-            else:
-                self._rebuild(job)
+            self._do(job)
             self._persistently(lambda conn: queue.finish(conn, job, self._holder), stoppable=False)
             return Outcome.COMPLETED
         except _Stopped:
@@ -130,6 +137,17 @@ class Runner:
         except Exception as error:
             self._fail(job, error)
             raise
+
+    def _do(self, job: Job) -> None:
+        if job.job_type == queue.REFRESH_VIEWS:
+            self._refresh(job)
+            return
+        assert job.from_s is not None, "the table has it so"
+        assert job.to_s is not None
+        if job.job_type == queue.RECALC_ALERTS:
+            self._find_alerts(job, (job.from_s, job.to_s))
+        else:
+            self._rebuild(job, plan_recalculation(job.from_s, job.to_s, self._windows))
 
     def _fail(self, job: Job, error: Exception) -> None:
         why = self._params.why(error)
@@ -152,10 +170,7 @@ class Runner:
                 self._params.why(error),
             )
 
-    def _rebuild(self, job: Job) -> None:
-        if job.job_type != queue.RECALC_WINDOWS or job.from_s is None or job.to_s is None:
-            raise RangeRefused(f"jobs of type {job.job_type} cannot be done yet")
-        plan = plan_recalculation(job.from_s, job.to_s, self._windows)
+    def _rebuild(self, job: Job, plan: Plan) -> None:
         for step, position_s in plan.from_position(job.step, job.position_s):
             while position_s < plan.end_s:
                 position_s = self._one_window(job, plan, step, position_s)
@@ -203,6 +218,33 @@ class Runner:
     def _advance(plan: Plan, step: Step, position_s: int) -> Advance:
         done = plan.batches_before(step, position_s)
         return Advance(step.window.name, position_s, done, plan.batches, rows=0)
+
+    def _find_alerts(self, job: Job, span: Span) -> None:
+        """Put down the alerts of the past that nobody has seen, a service after the other."""
+        services = self._persistently(
+            lambda conn: watched_services(conn, span, self._windows, self._topic, job.service)
+        )
+        for done, service in enumerate(services, start=1):
+            if job.step is None or service > job.step:
+                self._check_stopping()
+                self._one_service(job, span, Advance(service, None, done, len(services), rows=0))
+
+    def _one_service(self, job: Job, span: Span, advance: Advance) -> None:
+        def note(cur: cursor, rows: int) -> None:
+            queue.renew(cur, job, self._holder, replace(advance, rows=rows))
+
+        past = self._persistently(
+            lambda conn: read_past(conn, advance.step, span, self._windows, self._topic)
+        )
+        # Between two transactions: it may take longer than one may stand still.
+        found = [
+            episode
+            for rule in past.rules
+            for episode in episodes_within(rule, past.service, past.recorded, *past.span)
+        ]
+        comment = f"found by recalculation job {job.id}"
+        self._persistently(lambda conn: record(conn, past, self._windows, found, comment, note))
+        self._on_progress(job, advance.done, advance.total)
 
     def _refresh(self, job: Job) -> None:
         done = 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.alert_rows import add_rule, rule
 from tests.api_writes import READER, Sender, writing_app
 from tests.databases import Database
 
@@ -67,12 +68,70 @@ def test_a_range_that_begins_before_raw_events_are_whole(
     sender.send("POST", "/recalculations", {**RANGE, "from": "2026-03-10T09:00Z"}, expect=202)
 
 
+ALERTS = {**RANGE, "job_type": "RECALC_ALERTS"}
+
+
+def test_alerts_of_a_range(sender: Sender, database: Database) -> None:
+    job = sender.send(
+        "POST",
+        "/recalculations",
+        {**ALERTS, "service": "orders", "reason": "late data"},
+        expect=202,
+    )
+    assert (job["job_type"], job["status"], job["rows_written"]) == ("RECALC_ALERTS", "PENDING", 0)
+    assert jobs(database) == [
+        (
+            "RECALC_ALERTS",
+            "orders",
+            "2026-03-10 08:00:00+00",
+            "2026-03-10 11:00:00+00",
+            "late data",
+            "ada",
+            "PENDING",
+        )
+    ]
+
+
+# Raw events are archived long before the windows that a rule looks at: they are of no matter to it.
+@pytest.mark.parametrize(
+    ("size", "tier", "may_begin"),
+    [
+        ("1min", "hot", None),
+        ("1min", "warm", "2026-03-10T09:00:00+00:00"),
+        ("5min", "warm", None),
+        ("5min", "cold", "2026-03-10T09:00:00+00:00"),
+        (None, "cold", None),
+    ],
+)
+def test_alerts_of_a_range_that_begins_before_the_windows_are_whole(
+    sender: Sender, database: Database, size: str | None, tier: str, may_begin: str | None
+) -> None:
+    if size is not None:
+        add_rule(database, rule())
+        database.execute("UPDATE analytics_alert_rules SET window_size = %s", size)
+        add_rule(database, rule("off"))
+        database.execute("UPDATE analytics_alert_rules SET enabled = rule_name <> 'off'")
+    database.execute(
+        "UPDATE retention_tiers SET archived_before = '2026-03-10 08:20Z' WHERE tier = %s", tier
+    )
+    if may_begin is None:
+        sender.send("POST", "/recalculations", ALERTS, expect=202)
+        return
+    problem = sender.send("POST", "/recalculations", ALERTS, expect=400)
+    assert [error["parameter"] for error in problem["errors"]] == ["from"]
+    assert f"it may begin at {may_begin}" in problem["detail"]
+    assert jobs(database) == []
+    sender.send("POST", "/recalculations", {**ALERTS, "from": may_begin}, expect=202)
+
+
 @pytest.mark.parametrize(
     ("body", "parameters"),
     [
         ({}, ["job_type"]),
         ({"job_type": "EVERYTHING"}, ["job_type"]),
-        ({"job_type": "RECALC_ALERTS", "from": "-2h", "to": "now"}, ["job_type"]),
+        ({"job_type": "RECALC_ALERTS", "service": "a"}, ["from", "to"]),
+        ({"job_type": "RECALC_ALERTS", "from": "now", "to": "-2h"}, ["from"]),
+        ({"job_type": "RECALC_ALERTS", "from": "-2h", "to": "later"}, ["to"]),
         ({"job_type": "RECALC_WINDOWS"}, ["from", "to"]),
         ({"job_type": "RECALC_WINDOWS", "from": "-2h"}, ["to"]),
         ({"job_type": "RECALC_WINDOWS", "from": "now", "to": "-2h"}, ["from"]),

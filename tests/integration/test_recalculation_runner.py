@@ -48,7 +48,7 @@ def make_runner(database: Database) -> Iterator[Callable[..., Runner]]:
     with contextlib.ExitStack() as closing:
 
         def make(**options: Any) -> Runner:
-            runner = Runner(params, WINDOWS, 0.8, **options)
+            runner = Runner(params, WINDOWS, 0.8, "events", **options)
             closing.callback(runner.close)
             return runner
 

@@ -209,7 +209,7 @@ def test_nothing_is_missed_before_the_first_window_of_a_size_is_over() -> None:
     }
     for each in (absent, named):
         assert episodes_within(each, "api", recorded, BEGIN_S, BEGIN_S + 3 * HOUR_S) == []
-    told = [each for each in trial([absent, named, minute], recorded)]
+    told = list(trial([absent, named, minute], recorded))
     # After the last hour there are none any more: an hour later, and five minutes.
     assert {each.transition.at_s for each in told} <= {BEGIN_S + 4.0 * HOUR_S + 300}
 

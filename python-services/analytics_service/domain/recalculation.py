@@ -10,6 +10,9 @@ from analytics_service.domain.windows import Window
 
 HOUR_S: Final = 3600
 
+Span = tuple[int, int]
+"""[from, to) in epoch seconds."""
+
 
 class RangeRefused(ValueError):
     """A range that cannot be computed anew; the message says why, and from when one can."""

@@ -38,6 +38,7 @@ def find_jobs(
 
 def enqueue(
     cursor: Cursor,
+    job_type: str,
     span: tuple[datetime, datetime] | None,
     windows: Sequence[Window],
     *,
@@ -45,16 +46,16 @@ def enqueue(
     reason: str | None,
     requested_by: str,
 ) -> Job:
-    """Ask for the windows of a range, or without one for the daily level. For a writing transaction.
+    """Ask for the windows or alerts of a range, or without one for the daily level. For a writing transaction.
 
-    Raises RangeRefused when the range is empty or begins where raw events are not whole any more.
+    Raises RangeRefused when the range is empty or begins where what the job reads is not whole any more.
     """
     if span is None:
         job_id = queue.enqueue_refresh(cursor.connection, reason=reason)
     else:
-        job_id = queue.enqueue_windows(
-            cursor.connection, span, windows, service=service, reason=reason
-        )
+        is_alerts = job_type == queue.RECALC_ALERTS
+        ask = queue.enqueue_alerts if is_alerts else queue.enqueue_windows
+        job_id = ask(cursor.connection, span, windows, service=service, reason=reason)
     cursor.execute(
         "UPDATE recalculation_queue SET requested_by = %s WHERE id = %s", (requested_by, job_id)
     )

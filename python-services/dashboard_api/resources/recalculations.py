@@ -1,4 +1,4 @@
-"""`/recalculations`: computing stored rows anew from raw events."""
+"""`/recalculations`: computing stored rows anew, and finding alerts in them that were missed."""
 
 from __future__ import annotations
 
@@ -67,8 +67,10 @@ def recalculation(job_id: int) -> Response:
 def ask() -> Response:
     """As `stacklens recalculate enqueue`; `stacklens recalculate run` does it.
 
-    RECALC_WINDOWS builds the windows of a range anew from raw events and is refused for a range that begins
-    before these are whole, naming from when it may; REFRESH_VIEWS brings the daily level up to date.
+    RECALC_WINDOWS builds the windows of a range anew from raw events. RECALC_ALERTS runs the rules of today over
+    the stored windows of a range, as far as these are complete, and records the alerts that have been missed and
+    are over; nobody is notified, and alerts that are there stay as they are. Both are refused for a range that
+    begins before what they read is whole, naming from when it may. REFRESH_VIEWS brings the daily level up to date.
     """
     read_nothing()
     body = read_members(RecalculationBody)
@@ -78,6 +80,7 @@ def ask() -> Response:
         try:
             job = enqueue(
                 cursor,
+                body.job_type,
                 span,
                 shared.windows,
                 service=body.service,
@@ -92,10 +95,8 @@ def ask() -> Response:
 
 
 def _span(body: RecalculationBody) -> tuple[datetime, datetime] | None:
-    """The range of a job about windows. Raises Problem 400 naming each member that does not fit the job."""
+    """The range of a job about one. Raises Problem 400 naming each member that does not fit the job."""
     given = {"service": body.service, "from": body.from_, "to": body.to}
-    if body.job_type == "RECALC_ALERTS":
-        raise invalid_parameters({"job_type": "RECALC_ALERTS is not possible in this version"})
     if body.job_type == "REFRESH_VIEWS":
         problems = {
             name: "REFRESH_VIEWS is about everything"

@@ -20,7 +20,10 @@ class RecalculationBody(Answer, kw_only=True):
 
     job_type: Annotated[
         JobType,
-        Meta(description="RECALC_WINDOWS: windows of a range; REFRESH_VIEWS: the daily level."),
+        Meta(
+            description="RECALC_WINDOWS: windows of a range; RECALC_ALERTS: alerts of a range that were missed; "
+            "REFRESH_VIEWS: the daily level."
+        ),
     ]
     service: ShortText | None = None
     from_: Moment | None = msgspec.field(name="from", default=None)
@@ -39,9 +42,13 @@ class Job(Answer):
     reason: str | None
     requested_by: str
     status: Literal["PENDING", "RUNNING", "COMPLETED", "FAILED"]
-    steps_done: int
+    steps_done: Annotated[
+        int, Meta(description="Of RECALC_WINDOWS windows, of RECALC_ALERTS services.")
+    ]
     steps_total: Annotated[int | None, Meta(description="Null until it is known.")]
-    rows_written: int
+    rows_written: Annotated[
+        int, Meta(description="Rows written anew; of RECALC_ALERTS alerts recorded.")
+    ]
     attempts: int
     last_error: str | None
     created_at: datetime

@@ -42,10 +42,14 @@ def read_clock(cur: cursor, topic: str) -> Clock:
     return Clock(float(row[0]), float(row[1] or 0.0))
 
 
+def complete_until(clock: Clock) -> int:
+    """Every window that has ended by then is over, settled, and read to its end (epoch seconds)."""
+    return int(min(clock.now_s - SETTLING_S, clock.settled_s))
+
+
 def complete_start(window: Window, clock: Clock) -> int:
-    """Start of the newest window that is over, settled, and read to its end (epoch seconds)."""
-    end = int(min(clock.now_s - SETTLING_S, clock.settled_s))
-    return window.start_of(end) - window.seconds
+    """Start of the newest such window (epoch seconds)."""
+    return window.start_of(complete_until(clock)) - window.seconds
 
 
 def read_windows(

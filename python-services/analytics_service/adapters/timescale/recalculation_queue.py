@@ -12,10 +12,12 @@ from typing import Any
 
 from psycopg2.extensions import connection, cursor
 
+from analytics_service.adapters.timescale.alert_rules import enabled_rules
+from analytics_service.adapters.timescale.recalculated_alerts import looked_at, whole_since
 from analytics_service.adapters.timescale.retention import HOT, kept_since, latest
-from analytics_service.domain.recalculation import RangeRefused, plan_recalculation
+from analytics_service.domain.recalculation import RangeRefused, Span, plan_recalculation
 from analytics_service.domain.times import epoch_us, from_epoch_s
-from analytics_service.domain.windows import Window
+from analytics_service.domain.windows import WINDOWS, Window
 
 RECALC_WINDOWS = "RECALC_WINDOWS"
 RECALC_ALERTS = "RECALC_ALERTS"
@@ -71,24 +73,31 @@ def enqueue_windows(
     The range is rounded outwards to whole hours. Raises RangeRefused when it is empty or begins where raw events are
     not whole any more, and psycopg2 errors.
     """
-    since, until = span
-    if not since < until:
-        raise RangeRefused(
-            f"the range is empty: {since.isoformat()} is not before {until.isoformat()}"
-        )
-    plan = plan_recalculation(
-        epoch_us(since) // _MICROSECONDS, -(-epoch_us(until) // _MICROSECONDS), windows
-    )
+    hours = _whole_hours(span)
     with conn.cursor() as cur:
         whole_from = latest(kept_since(cur), {HOT, *(window.tier for window in windows)})
-        if whole_from is not None and plan.start_s < whole_from:
-            first = plan_recalculation(whole_from, whole_from, windows).end_s
-            raise RangeRefused(
-                f"raw events are whole from {from_epoch_s(whole_from).isoformat()} on, and the range begins at "
-                f"{from_epoch_s(plan.start_s).isoformat()}: it may begin at {from_epoch_s(first).isoformat()}"
-            )
-        span = from_epoch_s(plan.start_s), from_epoch_s(plan.end_s)
-        return _insert(cur, (RECALC_WINDOWS, service, *span, reason))
+        _check_begin(hours, whole_from, "raw events are")
+        return _insert(cur, (RECALC_WINDOWS, service, *map(from_epoch_s, hours), reason))
+
+
+def enqueue_alerts(
+    conn: connection,
+    span: tuple[datetime, datetime],
+    windows: Sequence[Window],
+    *,
+    service: str | None = None,
+    reason: str | None = None,
+) -> int:
+    """Ask for the alerts of [from, to) to be found in the stored `windows`; the job's number. Does not commit.
+
+    The range is rounded outwards to whole hours. Raises RangeRefused when it is empty or begins where the windows that
+    the enabled rules look at are not whole any more, and psycopg2 errors.
+    """
+    hours = _whole_hours(span)
+    with conn.cursor() as cur:
+        whole_from = whole_since(kept_since(cur), looked_at(enabled_rules(cur), windows))
+        _check_begin(hours, whole_from, "the windows that the rules look at, and alerts, are")
+        return _insert(cur, (RECALC_ALERTS, service, *map(from_epoch_s, hours), reason))
 
 
 def enqueue_refresh(conn: connection, *, reason: str | None = None) -> int:
@@ -200,6 +209,27 @@ def is_open(conn: connection, job_id: int | None = None) -> bool:
         (found,) = cur.fetchone() or (False,)
     conn.rollback()
     return bool(found)
+
+
+def _whole_hours(span: tuple[datetime, datetime]) -> Span:
+    since, until = span
+    if not since < until:
+        raise RangeRefused(
+            f"the range is empty: {since.isoformat()} is not before {until.isoformat()}"
+        )
+    plan = plan_recalculation(
+        epoch_us(since) // _MICROSECONDS, -(-epoch_us(until) // _MICROSECONDS), WINDOWS
+    )
+    return plan.start_s, plan.end_s
+
+
+def _check_begin(hours: Span, whole_from: int | None, what: str) -> None:
+    if whole_from is not None and hours[0] < whole_from:
+        first = plan_recalculation(whole_from, whole_from, WINDOWS).end_s
+        raise RangeRefused(
+            f"{what} whole from {from_epoch_s(whole_from).isoformat()} on, and the range begins at "
+            f"{from_epoch_s(hours[0]).isoformat()}: it may begin at {from_epoch_s(first).isoformat()}"
+        )
 
 
 def _insert(cur: cursor, values: Sequence[object]) -> int:

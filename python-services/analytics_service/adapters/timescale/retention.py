@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from psycopg2.extensions import cursor
 
 HOT = "hot"
+COLD = "cold"
 
 
 def lock_kept_since(cur: cursor) -> dict[str, int]:

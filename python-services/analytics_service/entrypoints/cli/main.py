@@ -49,7 +49,7 @@ COMMANDS: dict[str, Entry] = {
         f"{_CLI}.dead_letters:dead_letters", "List, show, replay or discard bad messages."
     ),
     "recalculate": Entry(
-        f"{_CLI}.recalculate:recalculate", "Compute stored windows anew from raw events."
+        f"{_CLI}.recalculate:recalculate", "Compute stored windows anew, find alerts missed."
     ),
     "verify": Entry(f"{_CLI}.verify:verify", "Check that a deployment is healthy."),
     "smoke": Entry(f"{_CLI}.smoke:smoke", "Send one event through everything."),

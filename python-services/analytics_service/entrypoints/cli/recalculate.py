@@ -1,4 +1,4 @@
-"""`stacklens recalculate`: compute windows anew from raw events, in batches, while events go on coming in."""
+"""`stacklens recalculate`: windows anew from raw events, alerts from windows, in batches, while events come in."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class Moment(click.ParamType):
 
 @click.group()
 def recalculate() -> None:
-    """Compute stored windows anew from raw events, while new events go on coming in.
+    """Compute stored windows anew from raw events, or find the alerts that were missed in them, while new events go on
+    coming in.
 
     `enqueue` asks for it, `run` does it, `status` says how far it is. A run that was interrupted is gone on with by
     the next one.
@@ -75,20 +76,19 @@ def enqueue(
 ) -> None:
     """Ask for a recalculation; prints its number.
 
-    RECALC_WINDOWS builds the windows of a range anew from raw events; REFRESH_VIEWS brings the daily level, which
-    carries long ranges, up to date. A range that begins before raw events are whole is refused with exit status 2.
-    Times are ISO 8601, or relative such as -2h.
+    RECALC_WINDOWS builds the windows of a range anew from raw events. RECALC_ALERTS runs the rules of today over the
+    stored windows of a range, as far as these are complete, and records the alerts that have been missed and are over;
+    nobody is notified, and alerts that are there stay as they are. REFRESH_VIEWS brings the daily level, which carries
+    long ranges, up to date. A range that begins before what it is made of is whole is refused with exit status 2. Times
+    are ISO 8601, or relative such as -2h.
 
     \b
     Examples:
       stacklens recalculate enqueue --job-type RECALC_WINDOWS --from -6h --to now --reason "ticket 42"
       stacklens recalculate enqueue --job-type RECALC_WINDOWS --service orders --from 2026-01-31T08:00Z --to now
+      stacklens recalculate enqueue --job-type RECALC_ALERTS --from -7d --to now --reason "threshold changed"
       stacklens recalculate enqueue --job-type REFRESH_VIEWS
     """
-    if job_type == queue.RECALC_ALERTS:
-        raise click.UsageError(
-            "RECALC_ALERTS is not possible yet: alerts are not evaluated by this version."
-        )
     _check_texts(service, reason)
     if job_type == queue.REFRESH_VIEWS:
         if service is not None or since is not None or until is not None:
@@ -100,8 +100,10 @@ def enqueue(
         if since is None or until is None:
             job_id = queue.enqueue_refresh(conn, reason=reason)
         else:
+            is_alerts = job_type == queue.RECALC_ALERTS
+            ask = queue.enqueue_alerts if is_alerts else queue.enqueue_windows
             try:
-                job_id = queue.enqueue_windows(
+                job_id = ask(
                     conn, (since, until), _windows(settings), service=service, reason=reason
                 )
             except RangeRefused as error:
@@ -140,6 +142,7 @@ def run(job_id: int | None, once: bool) -> int:
             parameters(settings, application_name=APPLICATION),
             _windows(settings),
             settings.high_risk_threshold,
+            settings.kafka_input_topic,
             is_stopping=lambda: stop.stopped,
             on_progress=show,
             sleep=stop.wait,
