@@ -10,10 +10,12 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from analytics_service.adapters.timescale.flush import prepare_connection
+from analytics_service.entrypoints.cli.main import run as run_cli
 from tests.client_programs import client_directory
 from tests.databases import Database
 from tests.integration.alert_topic import AlertTopic, open_alert_topic
 from tests.integration.backups import Program, fill
+from tests.integration.missed_alerts import Recalculate, everything_is_stored
 from tests.integration.whole_way import WholeWay, open_way
 from tests.stack_fixtures import Topics
 
@@ -66,6 +68,27 @@ def stacklens(
     monkeypatch.chdir(tmp_path)  # no .env there
     fill(database)
     return Program(tmp_path / "backups", database, monkeypatch, capsys)
+
+
+@pytest.fixture
+def recalculate(
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Recalculate:
+    """`stacklens recalculate` in this process, on a database in which everything produced is stored."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**database.env, "APP_ENV": "test"}.items():
+        monkeypatch.setenv(name, value)
+    everything_is_stored(database)
+
+    def call(*arguments: str) -> tuple[int, str]:
+        status = run_cli(["recalculate", *arguments])
+        printed = capsys.readouterr()
+        return status, " ".join((printed.out + printed.err).split())
+
+    return call
 
 
 @pytest.fixture
