@@ -76,7 +76,7 @@ def trial(rules: Sequence[Rule], recorded: Mapping[str, Rows]) -> Iterator[Told]
         (at_s, place, service, transition)
         for place, rule in enumerate(rules)
         if rule.enabled and rule.window_size in recorded
-        for service in sorted(_looked_at(rule, recorded))
+        for service in _services(rule, recorded[rule.window_size])
         for at_s, transition in _transitions(rule, service, recorded, moments)
     ]
     # In their order within an alert: the sort is stable.
@@ -102,11 +102,9 @@ def episodes_within(
     return found
 
 
-def _looked_at(rule: Rule, recorded: Mapping[str, Rows]) -> set[str]:
+def _services(rule: Rule, rows: Rows) -> list[str]:
     """The services that the rule may have something to say about."""
-    if rule.service != EVERY_SERVICE:
-        return {rule.service}
-    return {service for rows in recorded.values() for service in rows}
+    return sorted(rows) if rule.service == EVERY_SERVICE else [rule.service]
 
 
 def _transitions(
