@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.api_description import check_answer, template
 from tests.api_support import USER, api_app, api_settings
 
 PREFIX = "/v1"
+NGINX = Path(__file__).resolve().parents[2] / "nginx" / "templates" / "api.inc.template"
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +172,16 @@ def test_the_page_loads_nothing_but_its_own(app: Flask) -> None:
         assert "innerHTML" not in answer.get_data(as_text=True)
     assert client.get("/docs/index.html", auth=USER).status_code == 404
     assert client.get("/docs/..%2f..%2fapp.py", auth=USER).status_code == 404
+
+
+def test_nginx_lets_pass_the_502_of_an_operation_that_has_one(described: dict[str, Any]) -> None:
+    """Of every other path nginx takes a 502 for a replica that does not answer."""
+    own = {
+        prefix + path
+        for path, _, operation in operations(described)
+        if {"502", "504"} & set(operation["responses"])
+        for prefix in ("", PREFIX)
+    }
+    (passed,) = re.findall(r"location ~ (\S+) \{", NGINX.read_text(encoding="utf-8"))
+    every = {prefix + path for path, _, _ in operations(described) for prefix in ("", PREFIX)}
+    assert {path for path in every if re.search(passed, path)} == own != set()

@@ -75,10 +75,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:  # pylint: disable=invalid-name  # the name http.server calls
-        """`/status/N` answers N; `/big` something worth compressing; a wrong password 401."""
+        """`/status/N` and `?status=N` answer N; `/big` something worth compressing; a wrong password 401."""
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.replica.seen.append((self.path, dict(self.headers)))
-        wanted = re.match(r"/status/(\d+)", self.path)
+        wanted = re.search(r"[/?]status[/=](\d+)", self.path)
         status = int(wanted[1]) if wanted else 200
         if self.headers.get("Authorization") == "Basic wrong" or self.path == "/private":
             status = 401

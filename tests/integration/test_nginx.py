@@ -177,6 +177,38 @@ def test_failed_log_ins(arena: Arena) -> None:
     assert replica.seen[-1][1]["Content-Length"] == "2"
 
 
+def test_what_a_channel_answered(arena: Arena) -> None:
+    is_problem(arena.get("/alerts/test", method="POST", Authorization="Basic right"), 503)
+    arena.add(API, "127.0.0.2")
+    wait_until(lambda: arena.get("/").status == 200, NOTICED_S, "the replica is found")
+
+    def test_message(path: str, client: str, password: str = "right") -> Answer:
+        return arena.get(
+            path,
+            method="POST",
+            body=b"{}",
+            Authorization=f"Basic {password}",
+            X_Forwarded_For=client,
+        )
+
+    for path in ("/alerts/test", "/v1/alerts/test"):
+        for status in (502, 504):
+            answer = test_message(f"{path}?status={status}", "198.51.100.1")
+            assert (answer.status, answer.json["replica"]) == (status, "127.0.0.2")
+    # Nobody may guess here what may not be guessed elsewhere.
+    guesses = [test_message("/alerts/test", "198.51.100.2", "wrong") for _ in range(8)]
+    assert [each.status for each in guesses] == [401] * 5 + [429] * 3
+    assert guesses[0].headers.get_all("WWW-Authenticate") == CHALLENGES
+    is_problem(guesses[-1], 429)
+    elsewhere = arena.get("/", Authorization="Basic wrong", X_Forwarded_For="198.51.100.2")
+    assert elsewhere.status == 429
+    # Of all other paths a 502 is nginx's own, or as good as that.
+    assert arena.get("/status/502").status == 503
+
+    arena.replicas.pop("127.0.0.2").close()
+    is_problem(test_message("/alerts/test", "198.51.100.3"), 503)
+
+
 def test_the_workers_port(arena: Arena) -> None:
     is_problem(arena.get("/health", to=WORKER), 503)
     worker = arena.add(WORKER, "127.0.0.2")
