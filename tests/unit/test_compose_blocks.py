@@ -98,3 +98,10 @@ def test_the_checklist_s_blocks_depend_on_no_variable_of_another() -> None:
         made = set(re.findall(r"(?:^|\s)(?:export )?(\w+)=", block.commands))
         made |= set(re.findall(r"\bfor (\w+) in\b", block.commands))
         assert used - made <= {"HOME", "PWD", "TZ"}, str(block)
+
+
+def test_the_checklist_s_blocks_leave_no_password_to_others() -> None:
+    """Neither to later lines of the shell (libpq takes PGPASSWORD before ~/.pgpass) nor to whoever reads `ps`."""
+    for block in blocks(CHECKLIST):
+        assert "export PGPASSWORD" not in block.commands, str(block)
+        assert not re.search(r"-e \w*PASSWORD=", block.commands), str(block)
