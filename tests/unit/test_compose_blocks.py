@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -85,8 +88,52 @@ def test_the_checklist_tells_of_every_command_what_it_prints_or_why_it_is_not_ty
     for block in found:
         assert (block.expected is None) == (block.excuse is not None), str(block)
     # An excuse is the exception: who adds one changes this number.
-    assert sum(block.excuse is not None for block in found) == 5
+    assert sum(block.excuse is not None for block in found) == 6
     assert len(crontab_lines(CHECKLIST)) == 4
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_crontab_notes_a_whole_backup_and_keeps_older_ones_when_there_is_none(
+    tmp_path: Path, whole: bool
+) -> None:
+    _, backup, look, _ = (
+        line.replace("/backups", str(tmp_path)) for line in crontab_lines(CHECKLIST)
+    )
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    scripts = {
+        "pg_dump": "echo '-- PostgreSQL database dump complete'" if whole else "exit 1",
+        "psql": f'echo "$*" >{tmp_path}/said',
+        "notify_alert": f'echo "$*" >{tmp_path}/told',
+    }
+    for name, text in scripts.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    names = {"stacklens_20250101.sql.gz": 32, "stacklens_20250102.sql.gz": 20}
+    names |= {"stacklens_before_upgrade.sql.gz": 400}
+    for name, age_days in names.items():
+        (tmp_path / name).touch()
+        past = time.time() - age_days * 86_400
+        os.utime(tmp_path / name, (past, past))
+    for line in (backup, look):
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            env={"PATH": f"{programs}:/usr/bin:/bin"},
+            capture_output=True,
+            check=True,
+        )
+        assert (done.stdout, done.stderr) == (b"", b"")
+    made = time.strftime("stacklens_%Y%m%d.sql.gz")
+    left = {path.name for path in tmp_path.glob("stacklens_*")}
+    if whole:
+        assert left == {made, *names} - {"stacklens_20250101.sql.gz"}
+        size = (tmp_path / made).stat().st_size
+        assert f"VALUES ('{made}', {size})" in (tmp_path / "said").read_text()
+        assert not (tmp_path / "told").exists()
+    else:
+        assert left == {f"{made}.failed", *names}
+        assert (tmp_path / "told").read_text() == "the backup of last night failed\n"
+        assert not (tmp_path / "said").exists()
 
 
 def test_the_checklist_s_blocks_depend_on_no_variable_of_another() -> None:
