@@ -4,12 +4,15 @@
 # BACKUP_DIRECTORY        where dumps are kept (default /backups)
 # BACKUP_DAYS             for how long (default 30)
 # BACKUP_UPLOAD_COMMAND   run after each with the file's name, such as a copy to another place
+#
+# Each is taken from the environment, else from .env.prod.
 set -euo pipefail
 # shellcheck source=cron/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-directory=${BACKUP_DIRECTORY:-/backups}
-days=${BACKUP_DAYS:-30}
+directory=$(setting BACKUP_DIRECTORY /backups)
+days=$(setting BACKUP_DAYS 30)
+upload=$(setting BACKUP_UPLOAD_COMMAND "")
 file=$directory/stacklens_$(date +%Y%m%d).sql.gz
 
 # A dump that is cut short is not even called one.
@@ -57,7 +60,7 @@ if ! note "${file##*/}" "$bytes"; then
     tell "the backup was made, but the database could not note it, so an alert about its age may be wrong; see $LOGS/backup.log"
 fi
 
-if [[ -n ${BACKUP_UPLOAD_COMMAND:-} ]] && ! bash -c "$BACKUP_UPLOAD_COMMAND \"\$1\"" upload "$file"; then
+if [[ -n $upload ]] && ! bash -c "$upload \"\$1\"" upload "$file"; then
     tell "the backup was made but not uploaded; see $LOGS/backup.log"
     exit 1
 fi

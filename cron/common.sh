@@ -20,6 +20,21 @@ begin() { # job
 
 say() { printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*"; }
 
+# A setting: of the environment, else of .env.prod, else the default. The file is read and never run: what stands there
+# is a value, in quotes or not, and no command.
+setting() { # name, default
+    local value=${!1:-}
+    if [[ -z $value && -r .env.prod ]]; then
+        value=$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*//p" .env.prod | tail -n 1)
+        case $value in
+        \"*\"*) value=${value#\"} value=${value%%\"*} ;;
+        \'*\'*) value=${value#\'} value=${value%%\'*} ;;
+        *) value=$(sed -E 's/[[:space:]]+(#.*)?$//' <<<"$value") ;;
+        esac
+    fi
+    printf '%s' "${value:-$2}"
+}
+
 compose() { docker-compose -f docker-compose-phase4.yml "$@"; }
 
 # Tells people, through the notify_alert on PATH, or the one beside this file; in the log it is in any case.

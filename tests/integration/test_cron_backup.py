@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from tests.database_contents import contents
 from tests.databases import Database
 from tests.integration.backups import fill
 
-SCRIPT = Path(__file__).resolve().parents[2] / "cron" / "backup.sh"
+JOBS = Path(__file__).resolve().parents[2] / "cron"
 COMPOSE = """#!/bin/sh
 # docker-compose -f FILE exec -T postgres sh -c COMMAND
 [ "$3 $4 $5 $6 $7" = "exec -T postgres sh -c" ] || exit 99
@@ -35,8 +36,14 @@ class Cron:
 
     def __call__(self, **changes: str) -> int:
         """Run it; its exit status."""
-        done = subprocess.run(["/bin/bash", SCRIPT], env={**self.env, **changes}, check=False)
+        job = self.checkout / "cron" / "backup.sh"
+        done = subprocess.run(["/bin/bash", job], env={**self.env, **changes}, check=False)
         return done.returncode
+
+    @property
+    def checkout(self) -> Path:
+        """A checkout with nothing but the jobs in it: nobody's .env.prod."""
+        return self.home / "checkout"
 
     @property
     def log(self) -> str:
@@ -53,6 +60,7 @@ class Cron:
 def cron(database: Database, tmp_path: Path) -> Cron:
     """The job, whose alerts go to a file."""
     fill(database)
+    shutil.copytree(JOBS, tmp_path / "checkout" / "cron")
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "docker-compose").write_text(COMPOSE)
@@ -88,6 +96,35 @@ def test_its_file_is_what_stacklens_restores(
         monkeypatch.setenv(key, value)
     assert run(["restore", str(cron.home / "backups" / name), "--confirm"]) == 0
     assert contents(empty_database) == contents(cron.database)
+
+
+def test_its_settings_are_taken_from_the_file_too(cron: Cron) -> None:
+    there, elsewhere = cron.home / "a place", cron.home / "elsewhere"
+    backups = cron.home / "backups"
+    for directory in (there, elsewhere, backups):
+        directory.mkdir()
+    old = backups / "stacklens_20250101.sql.gz"
+    old.touch()
+    past = time.time() - 5 * 86_400
+    os.utime(old, (past, past))
+    (cron.checkout / ".env.prod").write_text(
+        f"""DB_PASSWORD=$(touch {cron.home}/run)
+BACKUP_DAYS=3  # short
+BACKUP_DIRECTORY={elsewhere}
+# BACKUP_UPLOAD_COMMAND=false
+BACKUP_UPLOAD_COMMAND='cp -t "{there}"'
+""",
+        encoding="utf-8",
+    )
+    assert cron() == 0, cron.log
+    (name,) = cron.files()
+    assert name != old.name
+    assert [path.name for path in there.iterdir()] == [name]
+    # The environment wins; and nothing of the file is run.
+    assert list(elsewhere.iterdir()) == []
+    assert cron(BACKUP_UPLOAD_COMMAND=f"cp -t {elsewhere}") == 0, cron.log
+    assert [path.name for path in elsewhere.iterdir()] == [name]
+    assert not (cron.home / "run").exists()
 
 
 def test_the_database_notes_it_and_notes_the_same_name_once(cron: Cron) -> None:
