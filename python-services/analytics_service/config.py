@@ -150,9 +150,9 @@ def load_settings(
     `environ` defaults to the process environment; `env_file` is skipped when it is absent.
     Raises ConfigurationError that lists every problem at once.
     """
-    given = dict(os.environ if environ is None else environ)
+    given = os.environ if environ is None else environ
     problems: list[str] = []
-    merged = {**_from_file(env_file, problems), **given}
+    merged = {**_from_file(env_file, problems), **_by_own_names(given)}
     values: dict[str, Value] = {}
     for option in OPTIONS:
         try:
@@ -173,6 +173,15 @@ def _from_file(env_file: Path | None, problems: list[str]) -> dict[str, str]:
     except DotenvError as error:
         problems.append(str(error))
         return {}
+
+
+def _by_own_names(given: Mapping[str, str]) -> dict[str, str]:
+    """The environment with what it gives by an alias under the option's own name too.
+
+    So it wins over the file whichever of the names either of them uses.
+    """
+    named = {o.name: text for o in OPTIONS if o.aliases and (text := o.text_in(given))}
+    return {**given, **named}
 
 
 def _cross_checks(values: dict[str, Value], given: Mapping[str, str]) -> list[str]:

@@ -51,13 +51,19 @@ class Option:
         """Name of the attribute of Settings."""
         return self.name.lower()
 
-    def read(self, given: Mapping[str, str]) -> Value:
-        """The parsed value from `given`; an empty text counts as not set."""
+    def text_in(self, given: Mapping[str, str]) -> str:
+        """What `given` says, by the option's own name or else by an alias; an empty text counts as not set."""
         for name in (self.name, *self.aliases):
-            given_text = given.get(name, "")
-            if given_text.strip():
-                return self.parse(given_text if self.secret else given_text.strip())
-        return self.parse(self.default)
+            if given.get(name, "").strip():
+                return given[name]
+        return ""
+
+    def read(self, given: Mapping[str, str]) -> Value:
+        """The parsed value from `given`, or the default."""
+        given_text = self.text_in(given)
+        if not given_text:
+            return self.parse(self.default)
+        return self.parse(given_text if self.secret else given_text.strip())
 
     @staticmethod
     def render(value: Value) -> str:

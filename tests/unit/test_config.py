@@ -252,6 +252,28 @@ def test_an_alias_stands_in_and_the_name_itself_wins(alias: str, name: str) -> N
     assert problems_of({alias: "?"})[0].startswith(name)
 
 
+@pytest.mark.parametrize("empty", [{}, {"APP_ENV": "", "KAFKA_BOOTSTRAP_SERVERS": " "}])
+def test_an_alias_in_the_environment_wins_over_the_name_in_the_file(
+    tmp_path: Path, empty: dict[str, str]
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("APP_ENV=development\nKAFKA_BOOTSTRAP_SERVERS=b:2\n", encoding="utf-8")
+    given = {"DEPLOYMENT_ENV": "staging", "KAFKA_BROKERS": "a:1", **empty}
+    settings = load_settings(given, file)
+    assert (settings.app_env, settings.kafka_bootstrap_servers) == ("staging", "a:1")
+    # What production refuses is refused however it is called.
+    with pytest.raises(ConfigurationError, match="DB_PASSWORD: is a default"):
+        load_settings({**given, "DEPLOYMENT_ENV": "production", "DB_PASSWORD": "changeme"}, file)
+
+
+def test_an_alias_in_the_file_yields_to_the_name_in_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("DEPLOYMENT_ENV=staging\nAPP_ENV=test\nKAFKA_BROKERS=b:2\n", encoding="utf-8")
+    given = {"KAFKA_BOOTSTRAP_SERVERS": "a:1"}
+    settings = load_settings(given, file)
+    assert (settings.app_env, settings.kafka_bootstrap_servers) == ("test", "a:1")
+
+
 def test_the_age_limit_follows_the_warm_tier_unless_it_is_set() -> None:
     assert load({"RETENTION_WARM": "14"}).max_event_age_days == 14
     assert load({"RETENTION_WARM": "14", "MAX_EVENT_AGE_DAYS": "3"}).max_event_age_days == 3
