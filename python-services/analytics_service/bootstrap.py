@@ -26,13 +26,13 @@ def prepare_database(
 ) -> Pool:
     """A pool of the owner's connections on an up-to-date schema.
 
-    A database that goes away in between is waited for as one that is not up yet. Raises PoolOpenError when it stays
-    away, DriftError when applied migrations differ from the files.
+    A database that goes away in between is waited for as one that is not up yet. Raises PoolOpenError when five attempts
+    in a row found none, DriftError when applied migrations differ from the files.
     """
     pool = open_pool(settings, application_name=application_name, sleep=sleep)
 
     def bring_up_to_date() -> None:
-        Migrator(settings).up()
+        Migrator(settings, sleep=sleep).up()
         publish_settings(pool, settings)
 
     with_retries(bring_up_to_date, pool.params.why, sleep)

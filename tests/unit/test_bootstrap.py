@@ -1,4 +1,4 @@
-"""Waiting for the broker at start: also for one that goes away while the topics are seen to."""
+"""Waiting at start: for the database, and for a broker, also one that goes away while the topics are seen to."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from kafka.errors import KafkaConnectionError, KafkaTimeoutError, NodeNotReadyEr
 
 from analytics_service import bootstrap
 from analytics_service.adapters.kafka.topics import TopicError, TopicOutcome
+from analytics_service.adapters.timescale.errors import PoolOpenError
 from analytics_service.config import Settings, load_settings
 
 CREATED = TopicOutcome("events", "created", "", 6)
@@ -74,3 +75,16 @@ def test_one_that_stays_away_is_told(prepare: Answers, trouble: Exception) -> No
 def test_a_defect_is_not_waited_out(prepare: Answers) -> None:
     with pytest.raises(ZeroDivisionError):
         prepare([ZeroDivisionError()])
+
+
+@pytest.mark.parametrize("pool_min", ["0", "1"])
+def test_a_database_that_is_down_is_tried_five_times_in_all(
+    pool_min: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a connection kept open, migrating is the first to notice; what it tried is not tried again."""
+    nobody = {"DB_HOST": "127.0.0.1", "DB_PORT": "1", "DB_POOL_MIN": pool_min}
+    waits: list[float] = []
+    with pytest.raises(PoolOpenError, match="after 5 attempts"):
+        bootstrap.prepare_database(load_settings(nobody, env_file=None), "test", waits.append)
+    assert waits == [2.0, 4.0, 8.0, 10.0]
+    assert caplog.text.count("Failed to initialize connection pool after 5 attempts") == 1

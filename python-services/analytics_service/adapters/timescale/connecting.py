@@ -100,7 +100,7 @@ def with_retries(
     """`opening()`, tried 5 times with 2, 4, 8 and 10 s between.
 
     The log lines are a contract: operators search for them. Raises PoolOpenError when every
-    attempt failed.
+    attempt failed, and hands on one of `opening`'s own: what has been tried 5 times is not tried 25.
     """
     delay_s = FIRST_DELAY_S
     for attempt in range(1, OPENING_ATTEMPTS + 1):
@@ -108,6 +108,8 @@ def with_retries(
             opened = opening()
         # The latter is what a connection says that has been closed before it is asked.
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            if isinstance(error, PoolOpenError):
+                raise
             if attempt == OPENING_ATTEMPTS:
                 failure = f"Failed to initialize connection pool after {OPENING_ATTEMPTS} attempts"
                 logger.error("%s: %s", failure, why(error))
