@@ -22,18 +22,25 @@ LONGEST_DELAY_S = 10.0
 
 
 def prepare_database(
-    settings: Settings, application_name: str, sleep: Callable[[float], object] = time.sleep
+    settings: Settings,
+    application_name: str,
+    sleep: Callable[[float], object] = time.sleep,
+    *,
+    publish: bool = False,
 ) -> Pool:
-    """A pool of the owner's connections on an up-to-date schema.
+    """A pool of the owner's connections on an up-to-date schema, with the settings in it if they are to be published.
 
-    A database that goes away in between is waited for as one that is not up yet. Raises PoolOpenError when five attempts
-    in a row found none, DriftError when applied migrations differ from the files.
+    Only the analytics service publishes: what is kept in the database is its own, and SQL functions go by that.
+
+    A database that goes away in between is waited for as one that is not up yet. Raises PoolOpenError when five
+    attempts in a row found none, DriftError when applied migrations differ from the files.
     """
     pool = open_pool(settings, application_name=application_name, sleep=sleep)
 
     def bring_up_to_date() -> None:
         Migrator(settings, sleep=sleep).up()
-        publish_settings(pool, settings)
+        if publish:
+            publish_settings(pool, settings)
 
     with_retries(bring_up_to_date, pool.params.why, sleep)
     return pool

@@ -57,6 +57,15 @@ def test_an_episode_is_told_once_on_every_channel(alerts: AlertTopic) -> None:
     assert alerts.env["PAGERDUTY_SERVICE_KEY"] not in notifier.output
 
 
+def test_a_notifier_leaves_the_worker_s_settings_in_the_database_alone(alerts: AlertTopic) -> None:
+    """SQL functions go by them; the two may be configured differently."""
+    alerts.database.execute("INSERT INTO system_config (key, value) VALUES ('retention_hot', '3')")
+    notifier = alerts.start(RETENTION_HOT="5").wait_ready()
+    query = "SELECT key, value FROM system_config WHERE key IN ('retention_hot', 'retention_warm')"
+    assert alerts.database.rows(query) == [("retention_hot", "3")]
+    assert notifier.terminate() == 0
+
+
 def test_a_notifier_killed_at_every_step_tells_each_thing_once(alerts: AlertTopic) -> None:
     first = alerts.start().wait_ready()
     alert = alerts.alert().fire()

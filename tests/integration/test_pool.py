@@ -431,7 +431,7 @@ def test_a_database_that_goes_away_before_the_migrations_is_waited_for(
         waits.append(delay_s)
         maintenance.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
-    pool = prepare_database(settings, "test", come_back)
+    pool = prepare_database(settings, "test", come_back, publish=True)
     with pool.connection() as connection:
         assert value(connection, "SELECT count(*) > 20 FROM system_config") is True
     pool.close()
@@ -452,7 +452,7 @@ def test_a_connection_that_is_closed_when_it_is_asked_is_tried_again(
 
     monkeypatch.setattr(Migrator, "up", find_it_closed_once)
     waits: list[float] = []
-    pool = prepare_database(settings, "test", waits.append)
+    pool = prepare_database(settings, "test", waits.append, publish=True)
     with pool.connection() as connection:
         assert value(connection, "SELECT count(*) > 20 FROM system_config") is True
     pool.close()

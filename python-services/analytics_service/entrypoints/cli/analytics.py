@@ -70,7 +70,7 @@ def run(settings: Settings) -> None:
     )
     server.start()
     logger.info("health and metrics on port %d", server.port)
-    pool = prepare_database(settings, "stacklens-analytics")
+    pool = prepare_database(settings, "stacklens-analytics", publish=True)
     prepare_topics(settings)
     asyncio.set_event_loop(asyncio.new_event_loop())
     service = IngestService(settings, pool, health)
