@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from analytics_service.channel_settings import required_web_address
+from analytics_service.config import load_settings
 from analytics_service.entrypoints.cli.errors import CommandFailed
 
 Login = tuple[str, str]  # name and password
@@ -36,10 +37,21 @@ class WebAddress(click.ParamType):
             return self.fail(f"{error}", param, ctx)
 
 
+def _on_this_machine() -> str:
+    """Where an API of the same settings answers here. By the name that ~/.netrc of a deployment holds."""
+    port = load_settings().api_port
+    if not port:
+        raise click.UsageError("--base-url is needed: API_PORT is 0, so it is any free port")
+    return f"http://localhost:{port}"
+
+
 base_url_option = click.option(
     "--base-url",
     type=WebAddress(),
-    required=True,
+    envvar="STACKLENS_BASE_URL",
+    show_envvar=True,
+    default=_on_this_machine,
+    show_default="http://localhost:$API_PORT",
     metavar="URL",
     help="Where the dashboard API answers.",
 )

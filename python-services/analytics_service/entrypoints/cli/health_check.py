@@ -29,13 +29,13 @@ MOST_TOLD = 300
 def health_check(base_url: str, timeout: float, notify: bool) -> int:
     """Is the API healthy? Prints one line; exit status 0 if it is, 1 and why if it is not.
 
-    Needs no password, and with --notify the settings of the channels alone.
+    Needs no password, and with --notify the settings of the channels alone (without --base-url also API_PORT).
 
     \b
     Examples:
+      stacklens health-check --notify
       stacklens health-check --base-url http://localhost:8005
-      stacklens health-check --base-url http://localhost:8005 --notify
-      stacklens health-check --base-url http://localhost:8005 || notify_alert
+      stacklens health-check || notify_alert
     """
     (finding,) = run_checks([("health", lambda: _asked(base_url, timeout))])
     if finding.outcome == PASS:

@@ -98,9 +98,9 @@ def load(
 
     \b
     Examples:
-      stacklens load --base-url http://localhost:8005 --requests 200 --concurrency 5
+      stacklens load --requests 200 --concurrency 5
       stacklens load --base-url http://localhost:8005 --requests 400 --concurrency 20 --output-json load.json
-      stacklens load --base-url http://localhost:8005 --requests 100 --concurrency 10 --path "/metrics?window=1min"
+      stacklens load --requests 100 --concurrency 10 --path "/metrics?window=1min"
     """
     if concurrency > requests:
         raise click.UsageError("--concurrency must not be above --requests")

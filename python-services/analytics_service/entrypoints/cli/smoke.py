@@ -129,9 +129,9 @@ def smoke(
 
     \b
     Examples:
-      stacklens smoke --base-url http://localhost:8005
+      stacklens smoke
       stacklens smoke --base-url http://localhost:8005 --user demo --timeout 60
-      stacklens smoke --base-url http://localhost:8005 --bad-event --output-json smoke.json
+      stacklens smoke --bad-event --output-json smoke.json
     """
     settings = load_settings()
     login = login_to(base_url, user, password)
