@@ -27,6 +27,18 @@ def program(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "analytics_service.entrypoints.cli.main", *arguments]
 
 
+def user(name: str, role: str) -> str:
+    """An entry of API_USERS with the one password."""
+    return subprocess.run(
+        program("hash-password", "--user", name, "--role", role),
+        input=PASSWORD,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=CHECKOUT / "python-services",
+    ).stdout.strip()
+
+
 @contextmanager
 def running(name: str, env: dict[str, str], health_url: str) -> Iterator[None]:
     """One process of the product, ended by SIGTERM, once it answers."""
@@ -62,17 +74,10 @@ def test_a_whole_deployment_passes_and_each_missing_part_is_named(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    hashed = subprocess.run(
-        program("hash-password", "--user", "anna"),
-        input=PASSWORD,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=CHECKOUT / "python-services",
-    ).stdout.strip()
+    users = f"{user('anna', 'admin')},{user('rudi', 'reader')}"
     names = ("METRICS_PORT", "API_PORT", "API_METRICS_PORT", "NOTIFIER_METRICS_PORT")
     ports = {name: str(free_port()) for name in names}
-    env = {**settings_env, **ports, "API_USERS": hashed, "API_HOST": "127.0.0.1"}
+    env = {**settings_env, **ports, "API_USERS": users, "API_HOST": "127.0.0.1"}
     api, worker, notifier = (
         f"http://127.0.0.1:{env[name]}"
         for name in ("API_PORT", "METRICS_PORT", "NOTIFIER_METRICS_PORT")
@@ -91,6 +96,21 @@ def test_a_whole_deployment_passes_and_each_missing_part_is_named(
             assert run([*command, "--require-ready"]) == 0
             assert {outcome for outcome, _ in outcomes(found).values()} == {"PASS"}
             assert " checks, 0 failed" in capsys.readouterr().out
+            # All that can be asked for without knowing a name or number:
+            described = requests.get(f"{api}/openapi.json", auth=("anna", PASSWORD), timeout=10)
+            paths = described.json()["paths"]
+            wanted = {path for path in paths if "get" in paths[path] and "{" not in path}
+            told = outcomes(found)
+            assert wanted == {
+                name.removeprefix("api ").partition("?")[0]
+                for name in told
+                if name.startswith("api /") and not name.startswith("api /v1/")
+            }
+            # Who is no admin sees less, and that is no failure.
+            assert run([*command[:-3], "rudi", *command[-2:], "--require-ready"]) == 0
+            skipped = {name for name, (outcome, _) in outcomes(found).items() if outcome == "SKIP"}
+            roles = {f"api {path}": paths[path]["get"]["x-role"] for path in wanted}
+            assert skipped == {name for name, role in roles.items() if role == "admin"} != set()
         # Without the worker, and without a notifier, of which there need be none here:
         assert run(command) == 1
         assert {

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
+from analytics_service.entrypoints.cli import verify_stores
 from dashboard_api.queries.high_risk import INDEXED_ABOVE
 from tests.databases import Database
 from tests.schema_inspection import hypertables, public_functions, tables, without_comment
@@ -62,8 +63,9 @@ def insert_window(database: Database, table: str, at: datetime, service: str) ->
 
 
 def test_exactly_the_documented_tables(database: Database) -> None:
-    """Whoever adds a table adds it here, too."""
+    """Whoever adds a table adds it here, and to what `verify` looks for."""
     assert tables(database) == TABLES
+    assert {*verify_stores.TABLES, *verify_stores.HYPERTABLES} == TABLES
 
 
 def test_exactly_four_hypertables_whose_chunks_divide_a_utc_day(database: Database) -> None:

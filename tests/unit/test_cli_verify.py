@@ -74,6 +74,7 @@ EVERYTHING = reply(
         "requests_served": 7,
         "status": "ok",
         "openapi": "3.1.0",
+        "paths": {"/health": {"get": {}}, "/stats": {"get": {}}},
     },
 )
 LOCKED = reply(401, {"title": "Unauthorized"})
@@ -84,7 +85,74 @@ def test_an_api_without_fault_passes() -> None:
     assert found.pop("asks for a password").outcome == "WARN"
     assert {finding.outcome for finding in found.values()} == {"PASS"}
     assert found["/stats"].detail == "requests_served 7"
-    assert len(found) == 3 + len(ENDPOINTS)
+    assert found["/openapi.json"].detail == "openapi 3.1.0, 2 paths"
+    assert len(found) == 4 + len(ENDPOINTS)
+
+
+def described(
+    *, role: str = "reader", media: str = "application/json", required: tuple[str, ...] = ()
+) -> dict[str, object]:
+    """An operation as the API's description has it."""
+    return {
+        "x-role": role,
+        "parameters": [
+            *({"name": name, "in": "query", "required": True} for name in required),
+            {"name": "limit", "in": "query", "required": False},
+        ],
+        "responses": {"200": {"content": {media: {}}}},
+    }
+
+
+def test_every_other_path_that_the_api_describes_is_asked_for() -> None:
+    paths = {
+        "/sla": {"get": described()},
+        "/overview/service": {"get": described(required=("service",))},
+        "/": {"get": described(media="text/html")},
+        "/audit": {"get": described(role="admin")},
+        "/dead-letters": {"get": described(role="admin")},
+        "/gone": {"get": described()},
+        "/forbidden": {"get": described()},
+        "/text": {"get": described()},
+        "/newer": {"get": described(required=("colour",))},
+        "/rules": {"get": described()},
+        "/rules/{name}": {"get": described(required=("name",))},
+        "/query": {"post": described()},
+    }
+    page = (200, {"X-API-Version": "1.0"}, b"<html>")
+    found = api(
+        {
+            "/openapi.json": reply(200, {"openapi": "3.1.0", "paths": paths}),
+            "/": page,
+            "/text": page,
+            "/audit": reply(403, {"title": "Forbidden"}),
+            "/forbidden": reply(403, {"title": "Forbidden"}),
+            "/gone": reply(404, {"title": "Not Found", "detail": "there is nothing"}),
+        },
+        EVERYTHING,
+    )
+    assert "/rules/{name}" not in found
+    assert "/query" not in found
+    others = {name: found[name] for name in paths if name in found and name != "/rules"}
+    assert {name: each.outcome for name, each in others.items()} == {
+        "/sla": "PASS",
+        "/overview/service": "PASS",
+        "/": "PASS",
+        "/audit": "SKIP",
+        "/dead-letters": "PASS",
+        "/gone": "FAIL",
+        "/forbidden": "FAIL",
+        "/text": "FAIL",
+        "/newer": "FAIL",
+    }
+    assert found["/audit"].detail == "only an admin may ask"
+    assert found["/gone"].detail == "404 Not Found there is nothing"
+    assert found["/newer"].detail == "verify does not know what to give as colour"
+
+
+def test_an_api_that_does_not_describe_itself_fails() -> None:
+    nothing = reply(200, {"openapi": "3.1.0", "paths": {}})
+    finding = api({"/openapi.json": nothing}, EVERYTHING)["/openapi.json"]
+    assert (finding.outcome, finding.detail) == ("FAIL", "the answer has no paths")
 
 
 @pytest.mark.parametrize(("ready", "outcome"), [(False, "WARN"), (True, "FAIL")])

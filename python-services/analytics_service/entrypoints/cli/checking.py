@@ -1,4 +1,4 @@
-"""Checks that tell PASS, WARN or FAIL with a reason, and never stop the ones after them."""
+"""Checks that tell PASS, SKIP, WARN or FAIL with a reason, and never stop the ones after them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from analytics_service.entrypoints.cli.errors import explain
 
 PASS = "PASS"
+SKIP = "SKIP"
 WARN = "WARN"
 FAIL = "FAIL"
 
@@ -18,6 +19,10 @@ class CheckFailed(Exception):
 
 class CheckWarned(Exception):
     """What was looked at is not as it should be, but that is no failure."""
+
+
+class CheckSkipped(Exception):
+    """It could not be looked at, and that is nobody's fault; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,18 @@ Check = tuple[str, Callable[[], str]]  # its name, and what returns a detail or 
 
 
 def run_checks(checks: Iterable[Check]) -> list[Finding]:
-    """Run every check; errors of the outside world are failures, defects are raised."""
+    """Run every check; errors of the outside world are failures, defects are raised.
+
+    One is run before the next one is asked for: what it has found may say which ones follow.
+    """
     return [_run(name, look) for name, look in checks]
 
 
 def _run(name: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(name, PASS, look())
+    except CheckSkipped as skipped:
+        return Finding(name, SKIP, str(skipped))
     except CheckWarned as warned:
         return Finding(name, WARN, str(warned))
     except CheckFailed as failed:

@@ -124,7 +124,7 @@ def stacklens() -> None:
       stacklens topics create                   # the topics
       stacklens analytics                       # a worker, in the foreground
       stacklens generate --rate 200             # traffic to look at
-      stacklens verify --base-url http://localhost:8005
+      stacklens verify                          # is it healthy
     """
     # The client libraries log every failed connection attempt; commands report the outcome once.
     # `configure_logging` of the long-running processes sets its own levels afterwards.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -45,13 +46,16 @@ def verify(
 ) -> int:
     """Check that a deployment is healthy: API, worker, notifier, topics, migrations, tables, metrics.
 
-    Prints PASS, WARN or FAIL with a reason for each; exit status 0 when nothing failed, 1 otherwise.
+    Of the API everything is asked for that its own description names and that can be asked for without
+    knowing a name or a number; what only an admin may see is skipped when --user is none.
+
+    Prints PASS, SKIP, WARN or FAIL with a reason for each; exit status 0 when nothing failed, 1 otherwise.
     Kafka and the database are those of the environment. The password of --user is taken from
     STACKLENS_PASSWORD, else asked for; without --user name and password are those of ~/.netrc.
 
     \b
     Examples:
-      STACKLENS_PASSWORD=... stacklens verify --base-url http://localhost:8005 --user demo
+      STACKLENS_PASSWORD=... stacklens verify --user demo
       stacklens verify --base-url http://localhost:8005 --user demo --require-ready
       stacklens verify --base-url https://stacklens.example.org --worker-url http://10.0.0.7:8004 --user ops
     """
@@ -60,17 +64,17 @@ def verify(
     worker = worker_url or f"http://127.0.0.1:{settings.metrics_port}"
     notifier = notifier_url or f"http://127.0.0.1:{settings.notifier_metrics_port}"
     findings = run_checks(
-        (
-            *api_checks(base_url, login, require_ready),
-            *worker_checks(worker.rstrip("/"), require_ready, settings.enable_metrics),
-            *notifier_checks(
+        chain(
+            api_checks(base_url, login, require_ready),
+            worker_checks(worker.rstrip("/"), require_ready, settings.enable_metrics),
+            notifier_checks(
                 notifier.rstrip("/"),
                 require_ready,
                 settings.enable_metrics,
                 notifier_url is not None,
             ),
-            *topic_checks(settings),
-            *database_checks(settings),
+            topic_checks(settings),
+            database_checks(settings),
         )
     )
     print_table(

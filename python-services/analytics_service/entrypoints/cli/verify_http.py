@@ -8,14 +8,23 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
+from urllib.parse import urlencode
 
-from analytics_service.entrypoints.cli.checking import Check, CheckFailed, CheckWarned
+from analytics_service.entrypoints.cli.checking import (
+    Check,
+    CheckFailed,
+    CheckSkipped,
+    CheckWarned,
+)
 
 TIMEOUT_S = 10.0
 API_VERSION = "1.0"
-# Path of an endpoint behind the password, and the members its answer must have.
+DESCRIPTION = "/openapi.json"
+# Path of an endpoint behind the password, and the members its answer must have. All others that there are, by the
+# API's own description, are asked for after these.
 ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "/metrics?window=1min&limit=1": ("metrics", "count"),
     "/metrics?window=5min&limit=1": ("metrics", "count"),
@@ -30,11 +39,12 @@ ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "/alert-stats": (),
     "/rules": ("rules", "count"),
     "/silences": ("silences", "count"),
-    "/openapi.json": ("openapi",),
     "/stats": ("requests_served",),
     "/v1/metrics?limit=1": ("metrics", "count"),
     "/v1/stats": ("requests_served",),
 }
+# What is asked for where a parameter must be given. There need be no service of that name.
+GIVEN = {"service": "deployment-verify"}
 WORKER_METRICS = (
     *("ready", "events_consumed_total", "events_stored_total", "events_dead_lettered_total"),
     *("events_below_tier_total", "events_lost_to_retention_total", "consumer_lag"),
@@ -94,9 +104,15 @@ def api_checks(
     yield "api /healthz", partial(_expect_status, f"{base_url}/healthz", False)
     yield "api /readyz", partial(_expect_status, f"{base_url}/readyz", not require_ready)
     yield "api asks for a password", partial(_expect_locked, f"{base_url}/stats")
-    refused: list[str] = []
+    api = _Api(base_url, login)
     for path, members in ENDPOINTS.items():
-        yield f"api {path}", partial(_expect_members, base_url + path, login, members, refused)
+        yield f"api {path}", partial(api.members, path, members)
+    yield f"api {DESCRIPTION}", api.description
+    asked = {"/health", "/healthz", "/readyz", DESCRIPTION}
+    asked |= {path.partition("?")[0] for path in ENDPOINTS}
+    for path, methods in api.paths.items():
+        if "get" in methods and "{" not in path and path not in asked:
+            yield f"api {path}", partial(api.other, path, methods["get"])
 
 
 def worker_checks(worker_url: str, require_ready: bool, metrics_enabled: bool) -> Iterator[Check]:
@@ -153,27 +169,70 @@ def _expect_locked(url: str) -> str:
     return "401 without one"
 
 
-def _expect_members(
-    url: str, login: tuple[str, str] | None, members: tuple[str, ...], refused: list[str]
-) -> str:
-    if refused:  # asking again and again with a wrong password would be taken for an attack
-        raise CheckFailed(refused[0])
-    answer = get(url, login)
-    if answer.status == 401:
-        refused.append("401: the password is wrong" if login else "401: give --user and a password")
-        raise CheckFailed(refused[0])
-    document = answer.document()
-    if answer.status != 200:
-        raise CheckFailed(
-            f"{answer.status} {document.get('title', '')} {document.get('detail', '')}"
+@dataclass(slots=True)
+class _Api:
+    """What stands behind the password, asked for with one login."""
+
+    base_url: str
+    login: tuple[str, str] | None
+    refused: str = ""
+    paths: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def members(self, path: str, members: tuple[str, ...]) -> str:
+        """The endpoint answers with these members."""
+        document = self._answer(path).document()
+        missing = [name for name in members if name not in document]
+        if missing:
+            raise CheckFailed(f"the answer has no {', '.join(missing)}")
+        return ", ".join(
+            f"{name} {document[name]}" for name in members if not _long(document[name])
         )
-    missing = [name for name in members if name not in document]
-    if missing:
-        raise CheckFailed(f"the answer has no {', '.join(missing)}")
-    version = {name.lower(): value for name, value in answer.headers.items()}.get("x-api-version")
-    if version != API_VERSION:
-        raise CheckFailed(f"X-API-Version is {version}, {API_VERSION} expected")
-    return ", ".join(f"{name} {document[name]}" for name in members if not _long(document[name]))
+
+    def description(self) -> str:
+        """The API describes itself; its paths are kept."""
+        document = self._answer(DESCRIPTION).document()
+        paths = document.get("paths")
+        if not isinstance(paths, dict) or not paths:
+            raise CheckFailed("the answer has no paths")
+        self.paths = paths
+        return f"openapi {document.get('openapi')}, {len(paths)} paths"
+
+    def other(self, path: str, operation: Mapping[str, Any]) -> str:
+        """An endpoint of which only its description is known: it answers, in the form that is described."""
+        wanted = [each["name"] for each in operation.get("parameters", ()) if each.get("required")]
+        unknown = [name for name in wanted if name not in GIVEN]
+        if unknown:
+            raise CheckFailed(f"verify does not know what to give as {', '.join(unknown)}")
+        query = urlencode({name: GIVEN[name] for name in wanted})
+        role = str(operation.get("x-role", ""))
+        answer = self._answer(path + (f"?{query}" if query else ""), role)
+        described = operation.get("responses", {}).get("200", {})
+        if "application/json" in described.get("content", {}):
+            answer.document()
+        return f"{len(answer.body)} bytes"
+
+    def _answer(self, path: str, role: str = "") -> Answer:
+        """The answer 200. `role` is who may ask, where that is known."""
+        # Asking again and again with a wrong password would be taken for an attack.
+        if self.refused:
+            raise CheckFailed(self.refused)
+        answer = get(self.base_url + path, self.login)
+        if answer.status == 401:
+            self.refused = (
+                "401: the password is wrong" if self.login else "401: give --user and a password"
+            )
+            raise CheckFailed(self.refused)
+        if answer.status == 403 and role == "admin":
+            raise CheckSkipped("only an admin may ask")
+        if answer.status != 200:
+            document = answer.document()
+            raise CheckFailed(
+                f"{answer.status} {document.get('title', '')} {document.get('detail', '')}"
+            )
+        version = {k.lower(): value for k, value in answer.headers.items()}.get("x-api-version")
+        if version != API_VERSION:
+            raise CheckFailed(f"X-API-Version is {version}, {API_VERSION} expected")
+        return answer
 
 
 def _long(value: object) -> bool:

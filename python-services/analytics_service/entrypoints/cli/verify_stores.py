@@ -27,7 +27,7 @@ HYPERTABLES = (
 )
 TABLES = (
     *("alert_channels", "alert_deliveries", "alert_outbox", "alert_silences", "alert_states"),
-    *("notified_episodes", "audit_trail"),
+    *("notified_episodes", "api_replicas", "audit_trail", "backups_made", "dead_letter_replays"),
     *("analytics_alert_history", "analytics_alert_rules", "analytics_alerts"),
     *("analytics_dead_letters", "analytics_metrics_1day", "daily_level", "failing_batches"),
     *("kafka_offsets", "leases", "recalculation_queue", "retention_tiers", "schema_migrations"),
