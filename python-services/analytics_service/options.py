@@ -99,7 +99,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("KAFKA_DLQ_PARTITIONS", "3", integer(1, 10_000), "Partitions of the dead-letter topic when created."),
     Option("KAFKA_REPLICATION_FACTOR", "1", integer(1, 9), "Replicas of the topics when they are created."),
     Option("KAFKA_BATCH_SIZE", "10000", integer(1, 1_000_000),
-        "Most events of one partition handled in one step."),
+        "Most batches taken up in one step, as producers made them: one counts as one, however many events are in it."
+        " Bytes bound a step too: 512 KiB a partition, or one batch that is larger."),
     Option("KAFKA_BATCH_TIMEOUT_MS", "1000", integer(1, 600_000),
         "How long a step may wait for events; at most, not at least."),
     Option("DB_HOST", "localhost", required_text, "Host of PostgreSQL with TimescaleDB."),
