@@ -66,15 +66,16 @@ def usual_places(site: Site, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_crontab_s_lines(site: Site, usual_places: Path) -> None:
-    archive, backup, look, health = crontab_lines(PAGE)
+    archive, backup, forget, look, health = crontab_lines(PAGE)
     path = f"HOME={site.home} PATH={usual_places}:/usr/local/bin:/usr/bin:/bin; cd; "
     assert "hot tier" in cron(site, path + archive)
     assert cron(site, path + backup) == ""
     (dump,) = Path("/backups").glob("stacklens_*.sql.gz")
     assert "database dump complete" in site.right(f"zcat {dump} | tail -n 20")
-    site.right(f"touch -d '32 days ago' {dump}")
     assert cron(site, path + look) == ""
     assert site.number("SELECT count(*) FROM backups_made") == 1
+    site.right(f"touch -d '32 days ago' {dump}")
+    assert cron(site, path + forget) == ""
     assert not dump.exists()
     assert cron(site, path + health) == ""
     assert not (usual_places / "told").exists()
