@@ -47,8 +47,7 @@ class AlertingService:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._lease: Lease | None = None
         self._looked_s = 0.0
-        self._is_behind = False
-        self._behind_since_s = 0.0
+        self._behind_since_s: float | None = None
         self._is_said = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -100,23 +99,25 @@ class AlertingService:
             logger.exception("alerts: the look at the rules failed")
             self._database.discard()
         metrics.EVALUATOR_LEADER.set(0 if self._lease is None else 1)
-        metrics.EVALUATOR_BEHIND.set(int(self._lease is not None and self._is_behind))
+        is_behind = self._lease is not None and self._behind_since_s is not None
+        metrics.EVALUATOR_BEHIND.set(int(is_behind))
 
     def _say_if_behind(self, *, behind: bool) -> None:
         """Once it has lasted: a worker that has just started is behind for a moment."""
+        if not behind:
+            if self._is_said:
+                logger.info("alerts: events are stored as they come, rules are judged again")
+            self._behind_since_s, self._is_said = None, False
+            return
         now_s = time.monotonic()
-        if behind and not self._is_behind:
+        if self._behind_since_s is None:
             self._behind_since_s = now_s
-        if behind and not self._is_said and now_s - self._behind_since_s >= SAID_AFTER_S:
+        if not self._is_said and now_s - self._behind_since_s >= SAID_AFTER_S:
             logger.warning(
                 "alerts: every alert stays as it is, for it is not known that all events of %.0f s ago are stored",
                 BEHIND_S,
             )
             self._is_said = True
-        if self._is_said and not behind:
-            logger.info("alerts: events are stored as they come, rules are judged again")
-            self._is_said = False
-        self._is_behind = behind
 
     def _hold(self, conn: connection) -> None:
         before, asked_at = self._lease, time.monotonic()
