@@ -15,9 +15,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from analytics_service.adapters.kafka.producer import TopicProducer
 from analytics_service.entrypoints.cli.main import run
 from devstack.api import Stack
 from tests.reference.generated_day import generated_day
@@ -168,13 +170,28 @@ def test_a_broker_that_goes_away_is_a_failure_with_the_number_acknowledged(
     for name, value in {**private_stack.env, **topics.env}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("analytics_service.adapters.kafka.producer.DELIVERY_TIMEOUT_S", 2.0)
+    producers: list[TopicProducer] = []
+
+    class Watched(TopicProducer):
+        """Lets the test see what the command has been told by the broker."""
+
+        def __enter__(self) -> Self:
+            producers.append(self)
+            return super().__enter__()
+
+    monkeypatch.setattr("analytics_service.entrypoints.cli.replay.TopicProducer", Watched)
     read_end, write_end = os.pipe()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(os.fdopen(read_end, "rb")))
 
     def feed() -> None:
         with os.fdopen(write_end, "wb", buffering=0) as writer:
             writer.write(b"first\n")
-            wait_until(lambda: read_topic(topics.bootstrap_servers, topics.input), 30, "it is sent")
+            # That it can be read is not enough: the broker could die before it has answered.
+            wait_until(
+                lambda: [producer.acknowledged for producer in producers] == [1],
+                60,
+                "the first is acknowledged",
+            )
             assert private_stack.kafka is not None
             private_stack.kafka.kill()
             writer.write(b"second\n")
