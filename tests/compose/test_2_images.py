@@ -9,9 +9,9 @@ import pytest
 from tests.compose.site import Site
 
 MEGABYTE = 1_000_000
-# What an image may add to python:3.11-slim. Arrow is nearly half of the larger one.
+# What an image may add to python:3.11-slim.
 LIMITS = {
-    "stacklens-analytics-service:latest": 260 * MEGABYTE,
+    "stacklens-analytics-service:latest": 200 * MEGABYTE,
     "stacklens-dashboard-api:latest": 120 * MEGABYTE,
 }
 BASE = "python:3.11-slim"
