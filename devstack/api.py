@@ -22,6 +22,8 @@ __all__ = ["DevstackError", "Stack", "own_servers", "running_postgres15", "runni
 
 # 15: the embedded database is PostgreSQL 15 instead of 17.
 POSTGRES_VARIABLE = "STACKLENS_POSTGRES"
+# Where the servers' data go while they run; unset: where temporary files go (TMPDIR).
+DATA_VARIABLE = "STACKLENS_DEVSTACK_DATA"
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,14 @@ def _postgres_part(usual: Part, cache_dir: Path | None, progress: Progress) -> P
 
 @contextlib.contextmanager
 def _directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="stacklens-devstack-"))
+    where = os.environ.get(DATA_VARIABLE) or tempfile.gettempdir()
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="stacklens-devstack-", dir=where))
+    except OSError as error:
+        raise DevstackError(
+            f"no directory for the servers' data can be made in {where} ({error.strerror}): "
+            f"name another with {DATA_VARIABLE}"
+        ) from error
     try:
         directory.chmod(0o711)  # the database's user passes through; what is inside is its own
         yield directory

@@ -85,7 +85,7 @@ class Postgres(GuardedProcess):
     """A running database server; its superuser's password is made up anew for each."""
 
     def __init__(self, part: Part, directory: Path, *, fsync: bool = True) -> None:
-        require_reachable(directory.parent, "TMPDIR")
+        require_reachable(directory.parent, "TMPDIR or STACKLENS_DEVSTACK_DATA")
         directory.mkdir(parents=True)
         account = server_account()
         self.port = free_port()

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests import measuring, scheduling
+from tests import measuring, memory_folder, scheduling
 from tests.run_stack import RunStack, WorkersRunStack, run_stack_key
 
 pytest_plugins = ["tests.stack_fixtures"]
 
 WITHOUT_SERVERS = "tests/unit/"
 _shared_directory = pytest.StashKey[Path]()
+_data_in_memory = pytest.StashKey[Path | None]()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     directory = Path(tempfile.mkdtemp(prefix="stacklens-tests-"))
     config.stash[_shared_directory] = directory
+    config.stash[_data_in_memory] = memory_folder.use_for_servers()
     config.stash[run_stack_key] = RunStack(directory / "stack.json")
 
 
@@ -46,6 +48,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[run_stack_key].close()
     if _shared_directory in config.stash:
         shutil.rmtree(config.stash[_shared_directory], ignore_errors=True)
+    if (in_memory := config.stash.get(_data_in_memory, None)) is not None:
+        shutil.rmtree(in_memory, ignore_errors=True)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -240,6 +240,12 @@ def test_a_cache_that_the_servers_user_cannot_enter_is_one_line(tmp_path: Path) 
     assert "STACKLENS_DEVSTACK_CACHE" in done.stderr
 
 
+def test_a_place_for_data_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACKLENS_DEVSTACK_DATA", "/nowhere/at/all")
+    with pytest.raises(DevstackError, match="STACKLENS_DEVSTACK_DATA"), running_stack(environ={}):
+        pytest.fail("it has started")
+
+
 def test_what_an_interrupted_download_left_is_thrown_away(tmp_path: Path) -> None:
     part = Part(tmp_path / "part")
     part.begin()
