@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from devstack.api import Stack
-from tests.api_support import RunningApi, fresh_database, running_api
+from tests.api_support import RunningApi, fresh_database, running_api, store_events
 from tests.databases import Database
 from tests.measuring import unmeasured
-from tests.system.page import Visitor, fill, launch, need_chromium, users
+from tests.system.page import Visitor, events_now, fill, launch, need_chromium, users
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,9 @@ def page_api(page_database: Database) -> Iterator[RunningApi]:
 
 
 @pytest.fixture
-def visitor(browser: Browser, page_api: RunningApi) -> Iterator[Visitor]:
-    """Somebody whose page must not complain."""
+def visitor(browser: Browser, page_api: RunningApi, page_database: Database) -> Iterator[Visitor]:
+    """Somebody whose page must not complain, and who finds a service that has been failing until now."""
+    store_events(page_database, events_now("checkout", 30, 12))  # health looks at five minutes
     somebody = Visitor(browser, page_api.url)
     yield somebody
     assert somebody.complaints == []

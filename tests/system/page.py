@@ -29,6 +29,7 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--force-color-profile=srgb",
 )  # fmt: skip
 PASSWORD = "a long enough password"
+expect.set_options(timeout=30_000)  # a page on a busy machine, as for actions
 HOSTILE = (
     "<img src=x onerror=window.hacked=1>",
     "\"'><script>window.hacked=1</script>",

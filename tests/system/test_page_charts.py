@@ -16,8 +16,9 @@ ZOOMED = re.compile(r"from=\d+&to=\d+")
 
 
 def drawn(page: Page) -> None:
-    """Wait until the four charts are there."""
+    """Wait until the four charts are there, and their style sheet with them."""
     expect(page.locator(".chart canvas")).to_have_count(4)
+    expect(page.locator(".chart .u-over").first).to_have_css("position", "absolute")
 
 
 def drag(page: Page, first: float, last: float) -> None:

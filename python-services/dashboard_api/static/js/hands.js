@@ -3,7 +3,7 @@
 import * as actions from "./actions.js";
 import { help, listenToKeys } from "./keys.js";
 import { now } from "./moment.js";
-import { freeRange, moved } from "./parts/ranges.js";
+import { freeRange, moved, rangeIn } from "./parts/ranges.js";
 import { nextOrder } from "./parts/sorting.js";
 import { change, here } from "./router.js";
 import { switchTheme } from "./theme.js";
@@ -62,7 +62,7 @@ function press(pressed, { refresh, logOut }) {
     resolve: () => actions.resolve(about, refresh),
     "end-silence": () => actions.endSilence(about, refresh),
     replay: () => actions.replay(about, refresh),
-    move: () => change(moved(Number(about.from), Number(about.to), about.by ?? "", now() / 1000), { step: true }),
+    move: () => change(moved(...rangeIn(here().params, now() / 1000), about.by ?? "", now() / 1000), { step: true }),
     set: () => change({ [about.name ?? ""]: about.value || null, ...cleared(about.clear) }, { step: true }),
   };
   does[about.do ?? ""]?.();

@@ -3,7 +3,8 @@
 import { h } from "../dom.js";
 import { clock, duration } from "../format.js";
 
-const COMMON = ["15m", "1h", "6h", "24h", "7d", "30d"];
+/** @type {Record<string, number>} seconds of each */
+const COMMON = { "15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 };
 const USUAL = "1h";
 const NARROWEST_S = 300;
 const WIDEST_S = 30 * 86_400;
@@ -16,10 +17,29 @@ const MOVES = [["earlier", "\u2039", "Earlier"], ["later", "\u203a", "Later"], [
  * @returns {Record<string, string>}
  */
 export function rangeQuery(params) {
+  const free = freeIn(params);
+  return free ? { from: iso(free[0]), to: iso(free[1]) } : { from: `-${commonIn(params)}` };
+}
+
+/**
+ * The range in the URL, which may be ahead of what is drawn.
+ * @param {URLSearchParams} params @param {number} now epoch seconds
+ * @returns {[number, number]} from and to, epoch seconds
+ */
+export function rangeIn(params, now) {
+  return freeIn(params) ?? [now - COMMON[commonIn(params)], now];
+}
+
+/** @param {URLSearchParams} params @returns {[number, number] | null} */
+function freeIn(params) {
   const [from, to] = [seconds(params.get("from")), seconds(params.get("to"))];
-  if (from !== null && to !== null && from < to) return { from: iso(from), to: iso(to) };
+  return from !== null && to !== null && from < to ? [from, to] : null;
+}
+
+/** @param {URLSearchParams} params */
+function commonIn(params) {
   const range = params.get("range") ?? "";
-  return { from: `-${COMMON.includes(range) ? range : USUAL}` };
+  return Object.hasOwn(COMMON, range) ? range : USUAL;
 }
 
 /**
@@ -27,17 +47,17 @@ export function rangeQuery(params) {
  * @param {{step_seconds: number, times: number[]}} chart
  */
 export function rangePicker(params, chart) {
-  const isFree = "to" in rangeQuery(params);
-  const current = isFree ? null : rangeQuery(params).from.slice(1);
+  const isFree = freeIn(params) !== null;
+  const current = isFree ? null : commonIn(params);
   const [first, last] = [chart.times[0], (chart.times.at(-1) ?? 0) + chart.step_seconds];
   return h("div", { class: "ranges" },
     h("div", { class: "segments", role: "group", "aria-label": "Range" },
-      COMMON.map((each) => h("button", {
+      Object.keys(COMMON).map((each) => h("button", {
         type: "button", "data-do": "set", "data-name": "range", "data-value": each, "data-clear": "from to", "aria-pressed": String(each === current),
       }, each))),
     h("div", { class: "segments", role: "group", "aria-label": "Move the range" },
       MOVES.map(([by, sign, name]) => h("button", {
-        type: "button", "data-do": "move", "data-by": by, "data-from": String(first), "data-to": String(last), title: name, "aria-label": name,
+        type: "button", "data-do": "move", "data-by": by, title: name, "aria-label": name,
         disabled: first === undefined,
       }, sign))),
     h("details", { class: "free" },
