@@ -65,12 +65,12 @@ class Demo:
         The traffic is not: what it had sent is not known then. `traffic` False: it is over, do not look at it.
         """
         for process in (self.api_process, self.notifier, self.worker):
-            if process.was_killed:
-                with _uninterrupted():
-                    process.start()
+            with _uninterrupted():
+                restarted = process.restart_if_killed()
+            if restarted:
                 say(f"{process.name} was killed: it is started again")
-        for process in self.processes if traffic else self.processes[1:]:
-            process.expect_alive()
+        if traffic:
+            self.generator.expect_alive()
 
 
 class _Interrupted(Exception):

@@ -47,12 +47,6 @@ class DemoProcess:
         """Its process id; None: it was not started."""
         return None if self._process is None else self._process.pid
 
-    @property
-    def was_killed(self) -> bool:
-        """Whether somebody ended it: by a signal, or politely so that it left without complaint."""
-        status = None if self._process is None else self._process.poll()
-        return status is not None and status <= 0
-
     def start(self) -> None:
         """Start it, in a session of its own: Ctrl-C on the terminal is the demo's business."""
         with self.log.open("ab") as log:
@@ -77,12 +71,30 @@ class DemoProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
+    def restart_if_killed(self) -> bool:
+        """Start it again if somebody ended it: by a signal, or politely so that it left without complaint.
+
+        Returns whether that was so. Raises DevstackError when it ended by itself.
+        """
+        status = (
+            None if self._process is None else self._process.poll()
+        )  # looked at once: it may end any time
+        if status is None:
+            return False
+        if status > 0:
+            raise self._ended()
+        self.start()
+        return True
+
     def expect_alive(self) -> None:
         """Raise DevstackError with the end of the log when it is gone."""
         if not self.running:
-            raise DevstackError(
-                f"{self.name} ended by itself; the end of its log {self.log}:\n{self.log_tail()}"
-            )
+            raise self._ended()
+
+    def _ended(self) -> DevstackError:
+        return DevstackError(
+            f"{self.name} ended by itself; the end of its log {self.log}:\n{self.log_tail()}"
+        )
 
     def log_tail(self, lines: int = 15) -> str:
         """The last lines of the log."""
