@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from analytics_service.passwords import hash_password
+from dashboard_api import database as access
 from tests.api_support import api_app, api_settings
 from tests.databases import Database
 
 ADMIN = ("ada", "a")
 READER = ("rita", "r")
+LONG_MS = 60_000
 USERS = (
     f"ada:admin:{hash_password('a')},rita:reader:{hash_password('r')},bo:admin:{hash_password('b')}"
 )
@@ -33,6 +36,15 @@ def writing_app(database: Database, **changes: str) -> Iterator[Flask]:
     """The application with an admin and a reader."""
     with api_app(api_settings(database.env, API_USERS=USERS, **changes), now=real_now) as app:
         yield app
+
+
+@contextmanager
+def patient_locks() -> Iterator[None]:
+    """An application made meanwhile waits for a lock until its test lets go of it, however slow the machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access, "LOCK_TIMEOUT_MS", LONG_MS)
+        patch.setattr(access, "STATEMENT_TIMEOUT_MS", LONG_MS)
+        yield
 
 
 class Sender:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import measuring, memory_folder, scheduling
 from tests.run_stack import RunStack, WorkersRunStack, run_stack_key
@@ -18,6 +19,12 @@ pytest_plugins = ["tests.stack_fixtures"]
 WITHOUT_SERVERS = "tests/unit/"
 _shared_directory = pytest.StashKey[Path]()
 _data_in_memory = pytest.StashKey[Path | None]()
+
+# Beside a whole suite on few cores the time of an example says nothing about the code.
+settings.register_profile(
+    "tests", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="module", autouse=True)

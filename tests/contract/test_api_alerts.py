@@ -23,7 +23,7 @@ from tests.alert_rows import (
     resolve,
     rule,
 )
-from tests.api_writes import READER, Sender, writing_app
+from tests.api_writes import READER, Sender, patient_locks, writing_app
 from tests.databases import Database
 from tests.waiting import wait_until
 
@@ -52,7 +52,7 @@ WAITS = """
 
 @pytest.fixture
 def app(database: Database) -> Iterator[Flask]:
-    with writing_app(database) as app:
+    with patient_locks(), writing_app(database) as app:
         yield app
 
 

@@ -361,7 +361,7 @@ names = st.sampled_from(
 ) | st.text(max_size=5)
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=300)
 @given(path=st.sampled_from(PATHS), query=st.lists(st.tuples(names, anything), max_size=5))
 def test_no_query_makes_it_fail(api: Asking, path: str, query: list[tuple[str, str]]) -> None:
     encodable = [(key, value) for key, value in query if _encodable(key + value)]

@@ -53,7 +53,7 @@ def filled_app(stack: Stack, migrated_template: str) -> Iterator[Flask]:
 @pytest.mark.slow
 @schema.parametrize()
 @hypothesis_settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 def test_made_up_requests(case: schemathesis.Case[Any], filled_app: Flask) -> None:
     """The client holds every answer against the description; see tests/api_description.py."""

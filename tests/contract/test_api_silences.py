@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from analytics_service.adapters.timescale.silences import silences_for
-from tests.api_writes import READER, Sender, writing_app
+from tests.api_writes import READER, Sender, patient_locks, writing_app
 from tests.databases import Database
 from tests.waiting import wait_until
 
@@ -24,7 +24,7 @@ FARTHER = "2126-02-02T00:00:00Z"
 
 @pytest.fixture
 def app(database: Database) -> Iterator[Flask]:
-    with writing_app(database) as app:
+    with patient_locks(), writing_app(database) as app:
         yield app
 
 

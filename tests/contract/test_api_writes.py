@@ -316,7 +316,7 @@ MEMBERS = sorted(
 )
 
 
-@hypothesis_settings(max_examples=400, deadline=None)
+@hypothesis_settings(max_examples=400)
 @given(
     write=st.sampled_from(WRITES),
     changes=st.dictionaries(st.sampled_from(MEMBERS) | texts, plain, max_size=4),

@@ -137,7 +137,7 @@ def running(nginx: Nginx, directory: Path, certificates: Path) -> Iterator[Arena
     ) as process:
         try:
             wait_until(
-                lambda: process.poll() is not None or listening(ports[WORKER]), 10, "nginx listens"
+                lambda: process.poll() is not None or listening(ports[WORKER]), 60, "nginx listens"
             )
             if process.poll() is not None:
                 assert process.stderr is not None
@@ -145,7 +145,7 @@ def running(nginx: Nginx, directory: Path, certificates: Path) -> Iterator[Arena
             yield arena
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
             for replica in arena.replicas.values():
                 replica.close()
             names.close()

@@ -36,7 +36,7 @@ def answers(api: RunningApi) -> bool:
     """Whether somebody does, on a new connection."""
     try:
         return requests.get(f"{api.url}/healthz", timeout=10).status_code == 200
-    except requests.ConnectionError:
+    except requests.RequestException:  # no connection, or no answer in time
         return False
 
 

@@ -142,8 +142,8 @@ def test_what_stands_in_its_way_is_named_and_the_rest_is_skipped(
     assert report["steps"][5]["detail"] == "401: name or password is wrong"
 
     # An API that is not there may come back: it is waited for.
-    report = smoked("http://127.0.0.1:1", "--timeout", "5", status=1)
-    assert report["steps"][5]["detail"] == "no answer: Connection refused, 5 s after sending"
+    report = smoked("http://127.0.0.1:1", "--timeout", "15", status=1)
+    assert report["steps"][5]["detail"] == "no answer: Connection refused, 15 s after sending"
     assert counts(way, report["service"]) == [1, 1, 1, 1]
 
     monkeypatch.setenv("KAFKA_INPUT_TOPIC", "not-made-yet")

@@ -46,8 +46,8 @@ def running(name: str, env: dict[str, str], health_url: str) -> Iterator[None]:
     def healthy() -> bool:
         assert process.poll() is None, f"{name} ended by itself"
         try:
-            return requests.get(health_url, timeout=5).status_code == 200
-        except requests.ConnectionError:
+            return requests.get(health_url, timeout=20).status_code == 200
+        except requests.RequestException:
             return False
 
     with subprocess.Popen(

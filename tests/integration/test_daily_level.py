@@ -21,7 +21,9 @@ from analytics_service.domain.events import EVENT_FIELDS
 from analytics_service.domain.events import Event as ProductEvent
 from analytics_service.domain.folding import fold_events
 from analytics_service.domain.windows import window_named
+from tests.clock_edges import clear_of_midnight
 from tests.databases import Database
+from tests.integration.patience import be_patient
 from tests.integration.whole_way import WholeWay
 from tests.reference.brute_force import CellKey, Figures, Rules, Window, judge
 from tests.reference.compare import compare_windows
@@ -31,7 +33,6 @@ from tests.waiting import wait_until
 SEED = 4_711
 DAY_S = 86_400
 HOUR = window_named("1hour")
-TODAY_S = int(time.time()) // DAY_S * DAY_S
 # Not yesterday: in the first minutes of a day it is not due yet.
 DAYS = (0, 2, 3, 4)
 SERVICES = ("a", "B", "ä b", 'o"dd\\{,}', "日本")
@@ -45,9 +46,21 @@ STALE = """
 """
 
 
+@pytest.fixture(autouse=True)
+def same_day(database: Database, request: pytest.FixtureRequest) -> None:
+    """No day ends during a test."""
+    assert database
+    clear_of_midnight(300.0 if request.node.get_closest_marker("slow") else 60.0)
+
+
+def today_s() -> int:
+    """The start of the running UTC day."""
+    return int(time.time()) // DAY_S * DAY_S
+
+
 def event_value(rng: random.Random, days_ago: int) -> bytes:
     """An event of one of the services, some time in the day that many days ago."""
-    at = min(TODAY_S - days_ago * DAY_S + rng.random() * DAY_S, time.time())
+    at = min(today_s() - days_ago * DAY_S + rng.random() * DAY_S, time.time())
     return json.dumps(
         {
             "timestamp": datetime.fromtimestamp(at, UTC).isoformat(),
@@ -69,9 +82,10 @@ def as_event(value: bytes) -> Event:
 def days_of(events: list[Event]) -> dict[CellKey, Figures]:
     """The exact figures of every (service, day) before today."""
     days: dict[CellKey, Window] = {}
+    today = today_s()
     for event in events:
         start = event.timestamp_us // 1_000_000 // DAY_S * DAY_S
-        if start >= TODAY_S:
+        if start >= today:
             continue
         day = days.setdefault((event.service, start), Window())
         day.total += 1
@@ -108,6 +122,7 @@ def connect(database: Database) -> Iterator[Callable[[], Connection]]:
             connection = closing.enter_context(contextlib.closing(database.connect()))
             connection.autocommit = False
             prepare_connection(connection)
+            be_patient(connection)
             return connection
 
         yield make
@@ -248,7 +263,7 @@ def test_days_without_a_marker_today_and_archived_days(
     events = [event for days in DAYS for event in one_event(days, days)]
     merge(writer, hours_of(events))
     writer.commit()  # as if these days had been written while they were not over
-    limit = datetime.fromtimestamp(TODAY_S - 3 * DAY_S, UTC)
+    limit = datetime.fromtimestamp(today_s() - 3 * DAY_S, UTC)
     database.execute("UPDATE retention_tiers SET archived_before = %s WHERE tier = 'cold'", limit)
     assert build_days(connect(), HOUR) == 2
     rows = database.rows("SELECT timestamp FROM analytics_metrics_1day WHERE is_valid ORDER BY 1")

@@ -9,15 +9,25 @@ from tests.integration.whole_way import WholeWay
 from tests.waiting import wait_until
 
 FAILED_S = 60.0
-SLOW_POISON = """
-    CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        PERFORM pg_sleep(0.7);
-        RAISE EXCEPTION 'no poison here' USING ERRCODE = 'check_violation';
-    END $$;
-    CREATE TRIGGER refuse_poison BEFORE INSERT ON analytics_events
-    FOR EACH ROW WHEN (NEW.message = 'poison') EXECUTE FUNCTION refuse_poison()
-"""
+FLUSH = "datname = current_database() AND application_name = 'stacklens-analytics flush'"
+IN_SECOND_TRY = f"SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND {FLUSH}"  # noqa: S608
+END_FLUSHES = f"SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE {FLUSH}"  # noqa: S608
+
+
+def refuse_poison(way: WholeWay, at_first: str = "") -> None:
+    """No event with the message "poison" can be stored; `at_first` is done before it is refused."""
+    way.database.execute(
+        f"""
+        CREATE SEQUENCE tries;
+        CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            {at_first}
+            RAISE EXCEPTION 'no poison here' USING ERRCODE = 'check_violation';
+        END $$;
+        CREATE TRIGGER refuse_poison BEFORE INSERT ON analytics_events
+        FOR EACH ROW WHEN (NEW.message = 'poison') EXECUTE FUNCTION refuse_poison()
+        """
+    )
 
 
 def failures(way: WholeWay) -> list[tuple[object, ...]]:
@@ -30,11 +40,15 @@ def failures(way: WholeWay) -> list[tuple[object, ...]]:
 def test_failures_are_counted_over_a_crash_and_forgotten_in_the_end(
     way: WholeWay, stack: Stack
 ) -> None:
-    way.database.execute(SLOW_POISON)
+    # A second try that lasts almost as long as a statement may: time enough to kill the worker.
+    refuse_poison(way, "IF nextval('tries') = 2 THEN PERFORM pg_sleep(9); END IF;")
     way.send([Outgoing(2, good_value(message=text)) for text in ("a", "b", "poison", "c", "d")])
     first = way.start(KAFKA_GROUP_INSTANCE_ID="one")
-    wait_until(lambda: failures(way) == [(2, 0, 1)], FAILED_S, "the first failure is counted")
+    wait_until(lambda: way.database.rows(IN_SECOND_TRY), FAILED_S, "it tries a second time")
+    assert failures(way) == [(2, 0, 1)]
     first.kill()
+    # Its session would sleep on, and hold up the next worker.
+    way.database.execute(END_FLUSHES)
     second = way.start(KAFKA_GROUP_INSTANCE_ID="one")
     way.wait_settled()
 
@@ -57,7 +71,7 @@ def test_failures_are_counted_over_a_crash_and_forgotten_in_the_end(
 
 
 def test_a_batch_that_had_failed_often_enough_is_split_at_once(way: WholeWay) -> None:
-    way.database.execute(SLOW_POISON)
+    refuse_poison(way)
     way.send([Outgoing(1, good_value(message=text)) for text in ("a", "poison", "b", "c")])
     # As a worker leaves it that crashed while it was splitting.
     way.database.execute(
@@ -86,9 +100,8 @@ def test_what_takes_the_database_too_long_is_tried_in_smaller_pieces(way: WholeW
         CREATE TRIGGER be_slow BEFORE INSERT ON analytics_events FOR EACH ROW EXECUTE FUNCTION be_slow()
         """
     )
-    way.send(
-        [Outgoing(n % 2, good_value(user_id=f"u{n}")) for n in range(500)]
-    )  # 15 s by one statement of 10 s
+    # 15 s by one statement of 10 s: one batch of the broker's, so that they are flushed together.
+    way.send([Outgoing(0, good_value(user_id=f"u{n}")) for n in range(500)])
     worker = way.start()
     way.wait_settled()
     assert way.differences() == []

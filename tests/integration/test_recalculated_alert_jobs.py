@@ -134,19 +134,15 @@ def test_killed_in_the_middle_and_gone_on_with(
     enqueue(recalculate, begin_s)
     wait_before_alerts_of_b(database)
     env = {**os.environ, **database.env, "APP_ENV": "test"}
-    with (
-        database.cursor() as holder,
-        (tmp_path / "run.log").open("wb") as log,
-        subprocess.Popen(
-            [STACKLENS, "recalculate", "run"], env=env, cwd=tmp_path, stdout=log, stderr=log
-        ) as process,
-    ):
+    with database.cursor() as holder, (tmp_path / "run.log").open("wb") as log:
         holder.execute("SELECT pg_advisory_lock(4711)")
-        try:
-            wait_until(lambda: database.rows(WAITING) == [(1,)], 60, "it is in the middle of b")
-        finally:
-            process.kill()
-        process.wait()
+        with subprocess.Popen(
+            [STACKLENS, "recalculate", "run"], env=env, cwd=tmp_path, stdout=log, stderr=log
+        ) as process:
+            try:
+                wait_until(lambda: database.rows(WAITING) == [(1,)], 60, "it is in the middle of b")
+            finally:
+                process.kill()
     assert database.rows(JOB, 1) == [("RUNNING", "a", 1, 3, 1, None)]
     assert [row[1] for row in database.rows(ALERTS)] == ["a"]
     assert recalculate("run", "--once") == (0, "Nothing was waiting."), "it is still claimed"

@@ -29,6 +29,7 @@ from analytics_service.domain.folding import fold_events
 from analytics_service.domain.recalculation import plan_recalculation
 from analytics_service.domain.windows import WINDOWS
 from tests.databases import Database
+from tests.integration.patience import be_patient
 from tests.waiting import wait_until
 
 START_S = 1_790_000_000 // 3600 * 3600
@@ -130,6 +131,7 @@ def connect(database: Database) -> Iterator[Connect]:
             connection = closing.enter_context(contextlib.closing(database.connect()))
             connection.autocommit = False
             prepare(connection)
+            be_patient(connection)
             return connection
 
         yield make

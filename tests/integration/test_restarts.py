@@ -17,7 +17,7 @@ from tests.stack_fixtures import create_topics, kafka_admin
 from tests.waiting import wait_until
 
 SEED = 20_260_131
-NOTICED_S = 60.0
+NOTICED_S = 120.0
 BREAKER = "stacklens_circuit_breaker_state"
 
 
@@ -138,6 +138,7 @@ def test_a_broker_that_is_away_is_not_taken_for_silence(
     wait_judging(worker, judging=False)
     worker.wait_for_line("alerts: every alert stays as it is")
     broker.start()
+    broker.wait_until_ready()
     wait_until(lambda: behind_s() < BEHIND_S, NOTICED_S, "the worker has caught up again")
     worker.wait_for_line("alerts: events are stored as they come")
     wait_judging(worker, judging=True)

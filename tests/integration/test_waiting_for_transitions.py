@@ -21,6 +21,8 @@ from tests.databases import Database
 from tests.waiting import wait_until
 
 SOON_S = 60.0
+# What is told at once is told sooner, however busy the machine is.
+AGES_S = 15.0
 # As if it had happened just now, for as long as the test lasts.
 _LOST = """
     INSERT INTO alert_outbox (fingerprint, message, created_at)
@@ -87,15 +89,16 @@ def test_a_transition_that_never_arrives_holds_up_nobody_for_long(
         wait_until(lambda: slack.sent_at, SOON_S, "it is told all the same")
 
 
+@pytest.mark.slow
 def test_a_topic_that_cannot_be_read_is_waited_for_once(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing else is on its way: that does not begin the wait anew after each message."""
-    monkeypatch.setattr(dispatching, "CATCHING_UP_S", 5.0)
+    monkeypatch.setattr(dispatching, "CATCHING_UP_S", AGES_S)
     alert(database, "errors", "first")
     alert(database, "errors", "second")
     slack = Slack()
     with dispatcher(database, slack, is_caught_up=False):
         wait_until(lambda: len(slack.sent_at) == 2, SOON_S, "both are told")
     first, second = slack.sent_at
-    assert second - first < 5.0
+    assert second - first < AGES_S

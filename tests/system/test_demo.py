@@ -17,6 +17,9 @@ import pytest
 
 from tests.waiting import wait_until
 
+# Each may wait for all the others.
+pytestmark = pytest.mark.timeout(900)
+
 # Two demos that start at the same moment may choose the same port before either listens.
 ONE_AT_A_TIME = Path(tempfile.gettempdir()) / f"stacklens-demo-tests-{os.getuid()}.lock"
 

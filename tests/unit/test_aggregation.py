@@ -125,7 +125,7 @@ def merged(parts: Iterable[dict[Cell, Delta]]) -> dict[Cell, Delta]:
     return total
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(events_of_some_hours)
 def test_every_window_has_the_figures_of_its_events(events: list[Event]) -> None:
     cells = fold_events(events, THRESHOLD)
@@ -137,7 +137,7 @@ def test_every_window_has_the_figures_of_its_events(events: list[Event]) -> None
             assert_figures(delta.to_state(), expected[cell])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     events_of_some_hours, st.randoms(use_true_random=False), st.integers(0, 60), st.integers(0, 60)
 )
@@ -163,7 +163,7 @@ def test_merging_is_associative_and_commutative_and_equals_one_pass(
         assert_same_deltas(whole, other)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(events_of_some_hours)
 def test_rolling_up_twice_is_rolling_up_once(events: list[Event]) -> None:
     cells = fold_events(events, THRESHOLD)
@@ -172,7 +172,7 @@ def test_rolling_up_twice_is_rolling_up_once(events: list[Event]) -> None:
     assert_same_deltas(cells, roll_up(cells, one_min))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(events_of_some_hours, events_of_some_hours)
 def test_state_survives_storage_and_merges_there(stored: list[Event], more: list[Event]) -> None:
     kept = {
@@ -184,7 +184,7 @@ def test_state_survives_storage_and_merges_there(stored: list[Event], more: list
     assert_same_deltas(fold_events([*stored, *more], THRESHOLD), total)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(events_of_some_hours)
 def test_rolling_up_leaves_the_cells_as_they_are(events: list[Event]) -> None:
     cells = fold_events(events, THRESHOLD)

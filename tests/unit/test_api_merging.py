@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.domain.delta import Delta
@@ -62,7 +62,6 @@ def check_same(merged: dict[str, Any], expected: dict[str, Any]) -> None:
     assert merged == expected
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(events, min_size=1, max_size=8), min_size=1, max_size=6))
 def test_rows_merge_as_deltas_do(batches: list[list[Event]]) -> None:
     merger, expected = RowMerger(), Delta()

@@ -117,7 +117,8 @@ def test_paced_clients_ask_at_their_pace_and_saturating_ones_at_once() -> None:
     with answering() as target:
         paced = api_load.run(target, "/", clients=4, seconds=0.6, pace_s=0.2)
         saturated = api_load.run(target, "/", clients=2, seconds=0.3, pace_s=None)
-    assert len(paced.seconds) == 4 * 3
+    # Three times each at their pace; a thread that stalls at the beginning or the end moves that by one.
+    assert 4 * 2 <= len(paced.seconds) <= 4 * 4
     assert len(saturated.seconds) > 2
     assert paced.bytes == 5000
     assert min(paced.seconds) > 0

@@ -10,7 +10,7 @@ from itertools import accumulate, chain
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.adapters.timescale.copy_columns import (
@@ -157,7 +157,6 @@ def copy_text(events: list[Event], offsets: list[int], *, plain: bool) -> str:
     return bytes(event_lines(EventColumns.of(events), offsets, 7, 3, plain=plain)).decode()
 
 
-@settings(deadline=None)
 @given(st.lists(EVENTS, max_size=6), st.randoms(use_true_random=False))
 def test_events_are_read_back_as_they_were(events: list[Event], rng: random.Random) -> None:
     offsets = sorted(rng.sample(range(100), len(events)))

@@ -62,13 +62,13 @@ def described(outcome: Event | Rejection) -> object:
     return [(type(value), repr(value)) for value in values]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(any_values(), max_size=8))
 def test_any_values(values: list[bytes | None]) -> None:
     assert_same(values, rules_of(), NOW_US)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(any_values())
 def test_any_value_alone_and_among_usual_ones(value: bytes | None) -> None:
     """Not held up by others that are odd: as many values as can be are read as columns."""
@@ -116,14 +116,14 @@ def test_values_that_are_not_one_object_each(values: list[str | bytes]) -> None:
     assert_same(raw[::-1], rules_of(), NOW_US)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(valid_documents(), min_size=1, max_size=60))
 def test_valid_documents_are_all_accepted(documents: list[dict[str, object]]) -> None:
     batch = assert_same([encode(document) for document in documents], rules_of(), NOW_US)
     assert not batch.rejected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.one_of(timestamps, odd_values), max_size=6),
     iso_texts,
@@ -142,7 +142,7 @@ def test_timestamps_among_many_of_one_shape(
     assert_same([value.encode("utf-8", "surrogatepass") for value in values], rules, NOW_US)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.datetimes(local("1900-01-01"), local("2100-01-01")), min_size=40, max_size=60),
     st.sampled_from(["UTC", "Europe/Berlin", "Africa/Monrovia", "Asia/Kathmandu"]),

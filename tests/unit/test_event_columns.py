@@ -6,7 +6,7 @@ from datetime import UTC
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.domain.event_columns import NONE, EventColumns
@@ -26,7 +26,6 @@ EVENTS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(EVENTS, max_size=8), st.data())
 def test_events_come_back_as_they_were(events: list[Event], data: st.DataObject) -> None:
     columns = EventColumns.of(events)

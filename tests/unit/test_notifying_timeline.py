@@ -111,7 +111,7 @@ def pager_night(nights_lives: list[Life], spells: list[tuple[int, int]]) -> Log:
     return log
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(lives, max_size=20), outages)
 def test_a_channel_with_groups(nights_lives: list[Life], spells: list[tuple[int, int]]) -> None:
     log = grouped_night(nights_lives, spells)
@@ -135,7 +135,7 @@ def test_a_channel_with_groups(nights_lives: list[Life], spells: list[tuple[int,
             assert after == ["resolved"] or kinds == ["firing", "resolved"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(lives, max_size=20), outages)
 def test_a_channel_that_keeps_episodes(
     nights_lives: list[Life], spells: list[tuple[int, int]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_service.domain.alerts import INACTIVE, AlertState, Observation, Reading, step
@@ -119,7 +119,6 @@ def flat(episode: Episode) -> list[tuple[str, str, float]]:
     return [(each.from_status, each.to_status, each.at_s) for each in episode.transitions]
 
 
-@settings(deadline=None)
 @given(rules(), recordings(), st.integers(1, 3))
 def test_the_same_episodes_as_with_every_tick(
     a_rule: Rule, recorded: dict[str, Rows], hours: int
@@ -142,7 +141,6 @@ def test_the_same_episodes_as_with_every_tick(
         assert [flat(each) for each in found] == expected[:-1]
 
 
-@settings(deadline=None)
 @given(st.tuples(rules("b"), rules("a"), rules("c")), recordings())
 def test_the_same_trial_as_with_every_tick(
     some: tuple[Rule, ...], recorded: dict[str, Rows]

@@ -85,7 +85,7 @@ def test_no_bucket_answers_with_anything_but_a_finite_number(bucket: int) -> Non
     assert 0.0 <= bucket_value(bucket) <= LARGEST
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.one_of(
@@ -184,7 +184,7 @@ def test_the_standard_error_above_is_at_most_two_percent(count: int) -> None:
     assert spread <= 0.02, spread
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sets(st.integers(0, 2000), max_size=300), min_size=1, max_size=5), st.data())
 def test_merging_counts_the_union_in_any_order(sets: list[set[int]], data: st.DataObject) -> None:
     def counter_of(numbers: set[int]) -> DistinctCounter:

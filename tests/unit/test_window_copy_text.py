@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from analytics_service.adapters.timescale.copy_columns import fields
 from analytics_service.adapters.timescale.window_copy_text import STATE_COLUMNS, window_lines
@@ -51,7 +51,6 @@ def value_of(name: str, text: str | None) -> object:
     return float(text) if name in FLOATS else int(text)
 
 
-@settings(deadline=None)
 @given(events_of_some_hours)
 def test_rows_say_what_their_states_do(events: list[Event]) -> None:
     deltas = [Delta(), *fold_events(events, THRESHOLD).values(), Delta()]
