@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import secrets
@@ -35,6 +36,7 @@ from dashboard_api.context import EXTENSION, Context
 from devstack.api import Stack
 from tests.api_description import CheckedClient
 from tests.databases import Database, create_database, drop_database
+from tests.quick_hash import quick_hash
 from tests.reference.brute_force import Figures, Window
 from tests.waiting import wait_until
 
@@ -47,8 +49,16 @@ PATIENT_S = 20.0
 
 
 def api_settings(env: Mapping[str, str], **changes: str) -> Settings:
-    """Settings of an API on the database that `env` names."""
-    return load_settings({"APP_ENV": "test", **env, **changes}, env_file=None)
+    """Settings of an API on the database that `env` names; unless they name users, USER can log in."""
+    given = {"APP_ENV": "test", **env, **changes}
+    if not given.keys() & {"API_USERS", "API_USERS_FILE", "API_AUTH_DISABLED"}:
+        given["API_USERS"] = _usual_user()
+    return load_settings(given, env_file=None)
+
+
+@functools.cache
+def _usual_user() -> str:
+    return f"{USER[0]}:admin:{quick_hash(USER[1])}"
 
 
 @contextlib.contextmanager

@@ -13,17 +13,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from analytics_service.passwords import hash_password
 from dashboard_api import database as access
 from tests.api_support import api_app, api_settings
 from tests.databases import Database
+from tests.quick_hash import quick_hash
 
 ADMIN = ("ada", "a")
 READER = ("rita", "r")
 LONG_MS = 60_000
-USERS = (
-    f"ada:admin:{hash_password('a')},rita:reader:{hash_password('r')},bo:admin:{hash_password('b')}"
-)
+USERS = f"ada:admin:{quick_hash('a')},rita:reader:{quick_hash('r')},bo:admin:{quick_hash('b')}"
 
 
 def real_now() -> datetime:

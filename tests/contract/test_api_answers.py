@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from analytics_service.passwords import hash_password
 from dashboard_api.roles import admin_only
 from devstack.api import Stack
 from tests.api_support import (
@@ -27,6 +26,7 @@ from tests.api_support import (
     store_events,
 )
 from tests.databases import Database
+from tests.quick_hash import quick_hash
 
 LISTS = [
     "/metrics", "/metrics/summary", "/metrics/series", "/health-status", "/performance-trend",
@@ -38,7 +38,7 @@ ROW = {
     "latency_min_ms", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "latency_max_ms",
     "latency_mean_ms", "unique_users", "unique_ips", "avg_risk_score", "high_risk_count", "aggregated_at",
 }  # fmt: skip
-USERS = f"{USER[0]}:admin:{hash_password(USER[1])},anna:reader:{hash_password('a')}"
+USERS = f"{USER[0]}:admin:{quick_hash(USER[1])},anna:reader:{quick_hash('a')}"
 ODD_NAMES = [
     "a,b",
     "tab\there",

@@ -12,8 +12,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from analytics_service.passwords import hash_api_key, hash_password
+from analytics_service.passwords import hash_api_key
 from tests.api_support import USER, api_app, api_settings
+from tests.quick_hash import quick_hash
 
 OPEN = ["/health", "/healthz", "/readyz"]
 READABLE = [
@@ -36,10 +37,10 @@ def unused_port() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def app(unused_port: int) -> Iterator[Flask]:
     """An API whose database is not there; with a view that is defective."""
-    users = ",".join(f"{role}:{role}:{hash_password('pw ü')}" for role in ("reader", "admin"))
+    users = ",".join(f"{role}:{role}:{quick_hash('pw ü')}" for role in ("reader", "admin"))
     settings = api_settings(
         {"DB_HOST": "127.0.0.1", "DB_PORT": str(unused_port), "DB_PASSWORD": "owner-secret"},
-        API_USERS=f"{USER[0]}2:admin:{hash_password(USER[1])},{users}",
+        API_USERS=f"{USER[0]}2:admin:{quick_hash(USER[1])},{users}",
         API_KEYS=f"ci:reader:{hash_api_key(KEY)}",
     )
     with api_app(settings) as app:

@@ -8,10 +8,11 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from analytics_service.passwords import hash_api_key, hash_password
+from analytics_service.passwords import hash_api_key
 from tests.api_support import api_app, api_settings
+from tests.quick_hash import quick_hash
 
-USERS = f"anna:reader:{hash_password('right')},bert:admin:{hash_password('his')}"
+USERS = f"anna:reader:{quick_hash('right')},bert:admin:{quick_hash('his')}"
 KEY = "slk_a-key-for-the-tests-of-guessing"
 GUESSER, OTHER = "203.0.113.7", "203.0.113.8"
 

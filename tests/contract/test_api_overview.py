@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from analytics_service.passwords import hash_password
 from devstack.api import Stack
 from tests import alert_rows
 from tests.api_support import (
@@ -26,6 +25,7 @@ from tests.api_support import (
     store_events,
 )
 from tests.databases import Database
+from tests.quick_hash import quick_hash
 
 READER = ("reader", "another long password")
 LETTER = b'{"service": "checkout", "level": 3}'
@@ -78,7 +78,7 @@ def database(stack: Stack, migrated_template: str) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def api(database: Database) -> Iterator[Asking]:
     users = ",".join(
-        f"{name}:{role}:{hash_password(password)}"
+        f"{name}:{role}:{quick_hash(password)}"
         for (name, password), role in ((USER, "admin"), (READER, "reader"))
     )
     with api_app(api_settings(database.env, API_USERS=users)) as app:

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from analytics_service.passwords import hash_password
 from devstack.api import Stack
 from tests.alert_rows import fire, rule
 from tests.api_support import api_app, api_settings, fresh_database
 from tests.api_writes import ADMIN, READER, USERS, Sender, real_now, writing_app
+from tests.quick_hash import quick_hash
 
 RULE: dict[str, object] = {
     "rule_name": "r",
@@ -269,7 +269,7 @@ def test_without_log_in_the_hand_is_anonymous(stack: Stack, migrated_template: s
 def test_a_very_long_name_is_cut(stack: Stack, migrated_template: str) -> None:
     name = "n" * 300
     with fresh_database(stack, migrated_template) as database:
-        settings = api_settings(database.env, API_USERS=f"{name}:admin:{hash_password('x')}")
+        settings = api_settings(database.env, API_USERS=f"{name}:admin:{quick_hash('x')}")
         with api_app(settings, now=real_now) as app:
             sender = Sender(app.test_client(), (name, "x"))
             assert sender.send("POST", "/silences", SILENCE, 201)["author"] == "n" * 255

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
-from analytics_service.passwords import hash_password
 from tests import alert_rows
 from tests.api_support import event, store_events
 from tests.databases import Database
+from tests.quick_hash import quick_hash
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = CHECKOUT / "tests" / "screenshots"
@@ -42,7 +42,7 @@ HOSTILE = (
 @functools.cache
 def users() -> str:
     """API_USERS with an admin and a reader."""
-    return ",".join(f"{role}:{role}:{hash_password(PASSWORD)}" for role in ("admin", "reader"))
+    return ",".join(f"{role}:{role}:{quick_hash(PASSWORD)}" for role in ("admin", "reader"))
 
 
 def need_chromium() -> str:
