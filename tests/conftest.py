@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_shared_directory] = directory
     config.stash[_data_in_memory] = memory_folder.use_for_servers()
     config.stash[run_stack_key] = RunStack(directory / "stack.json")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give a plugin's test the id that its name says: pytest 9.2 keeps what is in brackets for its own alone."""
+    base, bracket, rest = item.name.partition("[")
+    if bracket and item.nodeid.endswith(f"::{base}"):
+        item._id = item.id.with_params(rest.removesuffix("]"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse two tests of one id: xdist would run one of them, and say nothing of the other."""
+    twice = sorted(
+        name for name, count in Counter(item.nodeid for item in items).items() if count > 1
+    )
+    if twice:
+        raise pytest.UsageError(f"more than one test has the id {', '.join(twice[:5])}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
