@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.broker import Broker
-from devstack.cache import Part, Progress, default_directory
+from devstack.cache import DATA_VARIABLE, Part, Progress, default_directory
 from devstack.database import DATABASE, SUPERUSER, Postgres
 from devstack.errors import DevstackError
 from devstack.fetch import fetch
@@ -22,8 +22,6 @@ __all__ = ["DevstackError", "Stack", "own_servers", "running_postgres15", "runni
 
 # 15: the embedded database is PostgreSQL 15 instead of 17.
 POSTGRES_VARIABLE = "STACKLENS_POSTGRES"
-# Where the servers' data go while they run; unset: where temporary files go (TMPDIR).
-DATA_VARIABLE = "STACKLENS_DEVSTACK_DATA"
 
 
 @dataclass(frozen=True)

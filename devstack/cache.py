@@ -15,6 +15,8 @@ from devstack.errors import DevstackError
 from devstack.process import Account
 
 CACHE_VARIABLE = "STACKLENS_DEVSTACK_CACHE"
+# Where the servers' data go while they run; unset: where temporary files go (TMPDIR).
+DATA_VARIABLE = "STACKLENS_DEVSTACK_DATA"
 SYSTEM_CACHE = Path("/var/cache/stacklens-devstack")
 READY = ".ready"
 

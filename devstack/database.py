@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from devstack.cache import Part, require_reachable, server_account
+from devstack.cache import DATA_VARIABLE, Part, require_reachable, server_account
 from devstack.debian import fetch_packages, require_apt, unpack
 from devstack.errors import DevstackError
 from devstack.ports import free_port, listening
@@ -85,7 +85,7 @@ class Postgres(GuardedProcess):
     """A running database server; its superuser's password is made up anew for each."""
 
     def __init__(self, part: Part, directory: Path, *, fsync: bool = True) -> None:
-        require_reachable(directory.parent, "TMPDIR or STACKLENS_DEVSTACK_DATA")
+        require_reachable(directory.parent, f"TMPDIR or {DATA_VARIABLE}")
         directory.mkdir(parents=True)
         account = server_account()
         self.port = free_port()

@@ -76,9 +76,8 @@ class DemoProcess:
 
         Returns whether that was so. Raises DevstackError when it ended by itself.
         """
-        status = (
-            None if self._process is None else self._process.poll()
-        )  # looked at once: it may end any time
+        # Looked at once: it may end at any time.
+        status = None if self._process is None else self._process.poll()
         if status is None:
             return False
         if status > 0:

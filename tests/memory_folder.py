@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from devstack.api import DATA_VARIABLE
+from devstack.cache import DATA_VARIABLE
 
 MEMORY = Path("/dev/shm")
 PREFIX = "stacklens-tests-"

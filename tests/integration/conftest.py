@@ -12,6 +12,7 @@ from psycopg2.extensions import connection as Connection
 from analytics_service.adapters.timescale.flush import prepare_connection
 from analytics_service.entrypoints.cli.main import run as run_cli
 from tests.client_programs import client_directory
+from tests.clock_edges import clear_of_midnight
 from tests.databases import Database
 from tests.integration.alert_topic import AlertTopic, open_alert_topic
 from tests.integration.backups import Program, fill
@@ -32,6 +33,13 @@ def alerts(database: Database, topics: Topics, tmp_path: Path) -> Iterator[Alert
     """An alert topic with notifiers' other sides on real sockets."""
     with open_alert_topic(database, topics, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def same_day(database: Database, request: pytest.FixtureRequest) -> None:
+    """No day ends during the test. Looked at once there is a database, which may take its time."""
+    assert database
+    clear_of_midnight(300.0 if request.node.get_closest_marker("slow") else 60.0)
 
 
 @pytest.fixture

@@ -15,12 +15,11 @@ import pytest
 from psycopg2 import sql
 
 from analytics_service.entrypoints.cli.main import run
-from tests.clock_edges import clear_of_midnight
 from tests.databases import Database
 from tests.integration.whole_way import WholeWay
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.both_postgres
+pytestmark = [pytest.mark.both_postgres, pytest.mark.usefixtures("same_day")]
 
 ARCHIVE = "SELECT analytics_archive_old_data()"
 MICROSECOND = timedelta(microseconds=1)
@@ -33,13 +32,6 @@ TABLES = {
     "analytics_metrics_1day": "cold",
 }
 NOTHING_LEFT = "nothing to drop"
-
-
-@pytest.fixture(autouse=True)
-def same_day(database: Database, request: pytest.FixtureRequest) -> None:
-    """No day ends during a test."""
-    assert database
-    clear_of_midnight(300.0 if request.node.get_closest_marker("slow") else 60.0)
 
 
 def today() -> datetime:

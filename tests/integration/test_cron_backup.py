@@ -14,10 +14,12 @@ import pytest
 
 from analytics_service.entrypoints.cli.main import run
 from tests.client_programs import client_directory
-from tests.clock_edges import clear_of_midnight
 from tests.database_contents import contents
 from tests.databases import Database
 from tests.integration.backups import fill
+
+# The files are named after the day.
+pytestmark = pytest.mark.usefixtures("same_day")
 
 JOBS = Path(__file__).resolve().parents[2] / "cron"
 COMPOSE = """#!/bin/sh
@@ -55,13 +57,6 @@ class Cron:
         """What is in the directory of backups, hidden files aside."""
         found = (self.home / "backups").glob("[!.]*")
         return sorted(path.name for path in found)
-
-
-@pytest.fixture(autouse=True)
-def same_day(database: Database) -> None:
-    """No day ends during a test: the files are named after it."""
-    assert database
-    clear_of_midnight()
 
 
 @pytest.fixture

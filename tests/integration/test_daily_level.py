@@ -21,7 +21,6 @@ from analytics_service.domain.events import EVENT_FIELDS
 from analytics_service.domain.events import Event as ProductEvent
 from analytics_service.domain.folding import fold_events
 from analytics_service.domain.windows import window_named
-from tests.clock_edges import clear_of_midnight
 from tests.databases import Database
 from tests.integration.patience import be_patient
 from tests.integration.whole_way import WholeWay
@@ -29,6 +28,8 @@ from tests.reference.brute_force import CellKey, Figures, Rules, Window, judge
 from tests.reference.compare import compare_windows
 from tests.reference.fields import Event
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("same_day")
 
 SEED = 4_711
 DAY_S = 86_400
@@ -44,13 +45,6 @@ STALE = """
             AND hour.timestamp < day.timestamp + interval '24 hours'
     )
 """
-
-
-@pytest.fixture(autouse=True)
-def same_day(database: Database, request: pytest.FixtureRequest) -> None:
-    """No day ends during a test."""
-    assert database
-    clear_of_midnight(300.0 if request.node.get_closest_marker("slow") else 60.0)
 
 
 def today_s() -> int:

@@ -93,6 +93,7 @@ def test_a_lost_api_is_told_the_figures_stay_and_it_comes_back(
             expect(page.get_by_role("link", name="checkout")).to_be_visible()
         expect(page.locator("#notice")).to_contain_text("cannot be reached")
         expect(page.locator("#age")).to_contain_text("trying again")
+        expect(page.get_by_role("button", name="Try again now")).to_be_visible()
         expect(page.get_by_role("link", name="checkout")).to_be_visible()
         with running_api(env, "--workers", "1"):
             # The page tries again by itself, too, and may have been the quicker one.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.api import DATA_VARIABLE
+from devstack.cache import DATA_VARIABLE
 from tests import memory_folder
 
 
